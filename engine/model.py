@@ -1,0 +1,156 @@
+"""The values that one run is made of: tables, fields, chunks, plans, receipts. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Mode = Literal["full", "incremental"]
+Status = Literal["COMPLETE", "PARTIAL", "FAILED"]
+OnLoss = Literal["error", "null", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRef:
+    """A PostgreSQL type as the catalogue tells it, with the modifier that applies to one column."""
+
+    oid: int
+    schema: str
+    name: str
+    """`pg_type.typname`: `int4`, `bpchar`, `_text`."""
+    kind: str
+    """`pg_type.typtype`: b base, c composite, d domain, e enum, r range, m multirange."""
+    is_array: bool = False
+    """A true array (`typoutput = array_out`), so not int2vector or oidvector."""
+    typmod: int = -1
+    """The modifier in force: the column's own, or the domain's; -1 for none."""
+    base: TypeRef | None = None
+    """Of a domain: the type under it, which may be a domain again."""
+    element: TypeRef | None = None
+    """Of an array: the element's type, with the array's modifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A live column of the source (`attnum > 0`, not dropped)."""
+
+    number: int
+    name: str
+    type: TypeRef
+    not_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A relation that holds rows of a table: itself, a leaf partition, an inheritance child."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    """`pg_class.relkind`: r has ctid ranges; v, m (no parallel ranges asked) and f are read whole."""
+    pages: int
+    """Pages of the main fork now; 0 where there is none."""
+    bytes_total: int
+    """Main fork and TOAST, bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the source as one catalogue reading found it."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    """Columns of the primary key, else of the first unique index over NOT NULL columns, else ()."""
+    leaves: tuple[Leaf, ...]
+    indexed: tuple[str, ...] = ()
+    """Columns that lead a btree index."""
+    row_security: bool = False
+    """Row-level security would hide rows from the role that reads."""
+    unlogged: bool = False
+
+    @property
+    def label(self) -> str:
+        """`schema.name` as users write it in the configuration and read it in messages."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def bytes_total(self) -> int:
+        return sum(leaf.bytes_total for leaf in self.leaves)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A way in which a value of a column has no exact form in the target."""
+
+    reason: str
+    """One word: `infinity`, `year`, `nan`, `midnight`, `digits`, `nul`, `surrogate`, `bounds`, `size`."""
+    condition: str
+    """SQL over the source row: true where the value is lost, never NULL-sensitive (NULL counts as false)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the staged CSV and the target column that it fills."""
+
+    source: str
+    """Name of the source column."""
+    target: str
+    """Name of the target column as stored: upper case, unquoted."""
+    target_type: str
+    """`NUMBER(10,0)`, `VARCHAR(134217728)`, `VARIANT`, as Snowflake's own words (DESCRIBE would print the same)."""
+    select: str
+    """SQL expression over the source row; its text form is what is staged."""
+    quoted: bool
+    """Non-NULL values are always quoted in the CSV (FORCE_QUOTE), so that '' and NULL differ."""
+    load: str = "{}"
+    """COPY expression with `{}` for the field (`$3`): `{}` where the column's cast does, `PARSE_JSON({})`."""
+    canonical_source: str | None = None
+    """Text expression over the source row for checksums, NULL for NULL; None where excluded."""
+    canonical_target: str | None = None
+    """The same text computed by the target from its own column (quoted as \"NAME\"); None where excluded."""
+    on_loss: OnLoss = "error"
+    losses: tuple[Loss, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A range of one leaf: the unit of COPY INTO, of checkpoint, of resume."""
+
+    id: int
+    leaf: int
+    """Index into `Table.leaves`."""
+    page_first: int | None
+    """First page of the ctid range; None: the leaf is read whole."""
+    page_end: int | None
+    """One past the last page; None: open-ended (rows beyond the last page seen are in no other chunk)."""
+    bytes_estimate: int
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What one table's run did. `seconds` by phase; bytes_read raw CSV, bytes_staged compressed."""
+
+    table: str
+    target_table: str
+    mode: Mode
+    status: Status = "FAILED"
+    run_id: str = ""
+    rows_read: int = 0
+    rows_loaded: int = 0
+    bytes_read: int = 0
+    bytes_staged: int = 0
+    chunks: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    rows_per_second: float = 0.0
+    watermark: str | None = None
+    losses: list[dict[str, Any]] = field(default_factory=list)
+    """`{"column", "reason", "policy", "rows"}` each."""
+    verification: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    error: dict[str, Any] | None = None
+    """`{"code", "message", "remedy", "retryable"}`."""
