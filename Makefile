@@ -1,0 +1,62 @@
+# Needs Python 3.11 or newer and make; everything else comes from the lock, by hash.
+PYTHON ?= python3
+VENV ?= .venv
+VENV4 ?= .venv-connector4
+BIN := $(VENV)/bin
+PIP := -m pip --disable-pip-version-check --quiet
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench test-connector4 format lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+setup: $(VENV)/.installed ## the environment in .venv, from the lock
+
+demo: setup ## PostgreSQL and the warehouse embedded, real data, full then incremental, verified
+	$(BIN)/borealis demo
+
+test: setup ## every test
+	$(BIN)/python -m pytest
+
+check: setup ## lint, format, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy engine
+	$(BIN)/python -m pytest -q tests/unit/test_house.py
+
+bench: setup ## extraction beside psql | zstd, in one run
+	$(BIN)/python benchmarks/extract.py
+
+test-connector4: $(VENV4)/.installed ## the contract suite under the oldest connector supported
+	$(VENV4)/bin/python -m pytest -m contract
+
+format: setup ## rewrite the sources as the formatter wants them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup ## resolve the requirements again: make lock [UPGRADE=--upgrade]
+	$(BIN)/$(LOCK) $(UPGRADE) pyproject.toml --extra local --group dev -o requirements-dev.txt
+	$(BIN)/$(LOCK) $(UPGRADE) pyproject.toml -c requirements-dev.txt -o requirements.txt
+	grep -v '^snowflake-connector-python==' requirements-dev.txt | grep -E '^[a-z0-9_.-]+==' | sed 's/ \\$$//' > .constraints.txt
+	$(BIN)/$(LOCK) $(UPGRADE) requirements-connector4.in -c .constraints.txt -o requirements-connector4.txt
+	rm .constraints.txt
+
+clean: ## remove the environments
+	rm -rf $(VENV) $(VENV4)
+
+# The stamp is newer than the lock exactly when the environment was made from it.
+$(VENV)/.installed: requirements-dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 setup")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP) install --require-hashes -r requirements-dev.txt
+	$(BIN)/python $(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV4)/.installed: requirements-dev.txt requirements-connector4.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV4)
+	$(VENV4)/bin/python $(PIP) install --require-hashes -r requirements-dev.txt
+	$(VENV4)/bin/python $(PIP) install --require-hashes -r requirements-connector4.txt
+	$(VENV4)/bin/python $(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
