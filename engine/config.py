@@ -1,0 +1,292 @@
+"""The settings of a run: typed, valid and frozen. Past this module nothing is parsed and no environment is read.
+
+`load` reads a TOML file and lays the environment over it (`BOREALIS_SOURCE__DSN` is `source.dsn`); `parse` does the
+same for values at hand. Both report every fault at once, in a ConfigError, and never repeat a secret.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import ByteSize, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+
+from engine.config_faults import between_settings, of_validation
+from engine.config_tables import ColumnOptions, TableDefaults, TableOptions
+from engine.config_types import FilePath, Seconds, Section, SourceUrl, StoredName
+from engine.config_values import environment_values, file_values, laid_over
+from engine.errors import ConfigError
+from engine.selection import Relation, Resolved, select
+
+__all__ = [
+    "ColumnOptions",
+    "Config",
+    "Limits",
+    "Resolved",
+    "Source",
+    "State",
+    "TableDefaults",
+    "TableOptions",
+    "Target",
+    "load",
+    "parse",
+]
+
+MIB = 1024 * 1024
+
+
+def _mib(size: int) -> str:
+    return f"{size / MIB:,.0f} MiB"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Source(Section):
+    """The PostgreSQL database that is read, with a role that needs nothing but SELECT."""
+
+    dsn: SourceUrl = Field(
+        description="URL of the database, or of a hot standby of it.",
+        examples=["postgresql://reader@127.0.0.1:5432/shop"],
+    )
+    primary_dsn: SourceUrl | None = Field(
+        default=None,
+        description="URL of the primary, where `dsn` is a standby: open writers, which bound a watermark, are there.",
+    )
+    password: SecretStr | None = Field(default=None, description="Password, over one in the URLs.")
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        default=None,
+        description="TLS, over one in the URLs; without either `prefer`. Use `verify-full` outside one machine.",
+    )
+    sslrootcert: FilePath | None = Field(
+        default=None, description="File of the certificates that `verify-full` trusts."
+    )
+    connect_timeout_s: Seconds = Field(default=10, gt=0, description="Seconds that one connection may take.")
+    statement_timeout_s: Seconds = Field(
+        default=0,
+        description="Seconds that one statement may run at the source; 0 for no limit: a COPY is as long as its chunk.",
+    )
+    lock_timeout_s: Seconds = Field(default=10, description="Seconds to wait for a lock behind DDL; 0 for no limit.")
+    connections_max: int | None = Field(
+        default=None,
+        ge=2,
+        description="Most connections to the source at once; `limits.readers` and the snapshot's holder fit in.",
+    )
+
+
+class Target(Section):
+    """Snowflake, or the embedded warehouse that stands in for it."""
+
+    local: FilePath | None = Field(
+        default=None,
+        description="Directory of an embedded warehouse. Either this or `account`.",
+        examples=["./warehouse"],
+    )
+    account: str | None = Field(
+        default=None, min_length=1, description="Account identifier. Either this or `local`.", examples=["ORG-ACCOUNT"]
+    )
+    database: StoredName = Field(
+        description="Database; upper-cased unless in double quotes, like each name of the target.",
+        examples=["ANALYTICS"],
+    )
+    schema_name: StoredName = Field(
+        alias="schema", description="Schema of the replicated tables; made where missing.", examples=["SHOP"]
+    )
+    state_schema: StoredName = Field(
+        default="BOREALIS", description="Schema, in the same database, of landing tables, stage, ledger and watermarks."
+    )
+    user: str | None = Field(default=None, description="User that logs in.", examples=["BOREALIS_LOADER"])
+    private_key_file: FilePath | None = Field(
+        default=None, description="File of the user's private key, PEM (PKCS#8).", examples=["/run/secrets/rsa_key.p8"]
+    )
+    private_key: SecretStr | None = Field(default=None, description="The private key itself, PEM; for the environment.")
+    private_key_passphrase: SecretStr | None = Field(
+        default=None, description="Passphrase of an encrypted private key."
+    )
+    password: SecretStr | None = Field(
+        default=None, description="Password; a key pair is the better login for a service."
+    )
+    authenticator: str | None = Field(
+        default=None, description="Another login of the connector, such as `externalbrowser`."
+    )
+    role: str | None = Field(default=None, description="Role; without it the user's default.")
+    warehouse: str | None = Field(default=None, description="Warehouse (compute); without it the user's default.")
+    host: str | None = Field(
+        default=None, description="Host in place of the account's own, such as a PrivateLink name."
+    )
+    port: int | None = Field(
+        default=None, ge=1, le=65535, description="Port of `host`; without it the connector's, 443."
+    )
+    protocol: Literal["https", "http"] = Field(
+        default="https", description="`http` only for an embedded warehouse that already runs."
+    )
+    query_tag: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Text that the QUERY_TAG of each session carries beside the run's id.",
+    )
+    transient: bool = Field(
+        default=False, description="Make new tables transient: no Fail-safe, at most a day of Time Travel."
+    )
+    login_timeout_s: Seconds = Field(default=30, gt=0, description="Seconds that a login may take.")
+    network_timeout_s: Seconds = Field(
+        default=300, gt=0, description="Seconds that one request, with its retries, may take."
+    )
+    statement_timeout_s: Seconds = Field(
+        default=3600, gt=0, description="Seconds that one statement may run, waiting included."
+    )
+    queue_timeout_s: Seconds = Field(
+        default=600, description="Seconds that a statement may queue for the warehouse; 0 for no limit."
+    )
+
+
+class Limits(Section):
+    """How hard a run may work. Bytes may be written with a unit: "128MiB"."""
+
+    readers: int = Field(
+        default_factory=lambda: min(max(2 * _cores(), 2), 8),
+        ge=1,
+        le=64,
+        description="Connections that read at once. Default: twice the cores, at least 2, at most 8.",
+    )
+    loaders: int = Field(
+        default_factory=lambda: min(max(_cores(), 2), 4),
+        ge=1,
+        le=64,
+        description="Connections that load at once. Default: the cores, at least 2, at most 4.",
+    )
+    queue: int = Field(
+        default=2, ge=0, le=64, description="Staged-ready files that may wait between readers and loaders."
+    )
+    file_bytes_max: ByteSize = Field(
+        default=ByteSize(128 * MIB),
+        ge=MIB,
+        le=5 * 1024 * MIB,
+        description="Bytes of one compressed file; Snowflake advises 100 to 250 MB.",
+    )
+    chunk_bytes: ByteSize | None = Field(
+        default=None,
+        ge=8192,
+        description="Bytes of table that one chunk covers; without it derived from the size of the table.",
+    )
+    memory_bytes_max: ByteSize | None = Field(
+        default=None,
+        ge=MIB,
+        description="Bytes that files in flight may take, (readers + queue + loaders) x file_bytes_max; limits that "
+        "cannot fit are refused. Without it there is no such check.",
+    )
+    spool_dir: FilePath | None = Field(
+        default=None, description="Directory of files in flight; without it a private temporary directory."
+    )
+    codec: Literal["gzip", "zstd"] = Field(
+        default="gzip", description="Compression of staged files; `zstd` where the network is slow."
+    )
+    compression_level: int = Field(
+        default=1, ge=0, le=19, description="Level of the codec: gzip 0 to 3 (isal's), zstd 1 to 19."
+    )
+    attempts: int = Field(
+        default=4, ge=1, le=20, description="Tries of a step that failed in passing, the first included."
+    )
+    deadline_s: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds until a run stops at the border of a chunk as PARTIAL; the next resumes.",
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.codec == "gzip" and self.compression_level > 3:
+            raise ValueError('compression_level is at most 3 with gzip; lower it, or set codec = "zstd"')
+        if self.memory_bytes_max is not None and self.bytes_in_flight_max > self.memory_bytes_max:
+            raise ValueError(
+                f"({self.readers} readers + {self.queue} queue + {self.loaders} loaders) x file_bytes_max "
+                f"{_mib(self.file_bytes_max)} is {_mib(self.bytes_in_flight_max)}, over memory_bytes_max "
+                f"{_mib(self.memory_bytes_max)}; lower file_bytes_max or readers, or raise memory_bytes_max"
+            )
+        return self
+
+    @property
+    def bytes_in_flight_max(self) -> int:
+        return (self.readers + self.queue + self.loaders) * self.file_bytes_max
+
+
+class State(Section):
+    """Where runs are coordinated; what was loaded is kept beside the data itself."""
+
+    path: FilePath = Field(
+        default=Path(".borealis/state.db"),
+        validate_default=True,
+        description="SQLite file of leases and receipts; made where missing.",
+    )
+
+
+class Config(Section):
+    """A whole configuration."""
+
+    source: Source
+    target: Target
+    defaults: TableDefaults = Field(default_factory=TableDefaults)
+    tables: tuple[TableOptions, ...]
+    """In effect: what an entry leaves out is already filled from `defaults`."""
+    limits: Limits = Field(default_factory=Limits)
+    state: State = Field(default_factory=State)
+
+    @field_validator("tables")
+    @classmethod
+    def _over_defaults(cls, tables: tuple[TableOptions, ...], info: ValidationInfo) -> tuple[TableOptions, ...]:
+        if not tables:
+            raise ValueError('is empty; add [[tables]] with name = "public.orders" or name = "public.*"')
+        defaults = info.data.get("defaults")
+        return tuple(table.over(defaults) for table in tables) if defaults else tables
+
+    def resolve(self, relations: Sequence[Relation], names: Sequence[str] = ()) -> list[Resolved]:
+        """The relations to replicate, of those at the source; raises ConfigError with every fault of the choice."""
+        resolved, faults = select(self.tables, relations, names)
+        if not resolved and not faults:
+            faults = ["tables: no relation of the source is selected; change name, exclude or kinds"]
+        if faults:
+            raise ConfigError(faults)
+        return resolved
+
+
+def load(path: Path | None, env: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration of a file (None: of none), with the environment over it and the overrides over both.
+
+    Relative paths start from the file's directory. Raises ConfigError.
+    """
+    values = file_values(path) if path else {}
+    values_of_env, origins, faults = environment_values(env, Config)
+    for layer in (values_of_env, overrides or {}):
+        values = laid_over(values, layer)
+    base = path.resolve().parent if path else Path.cwd()
+    try:
+        config = parse(values, base=base, origins=origins)
+    except ConfigError as invalid:
+        raise ConfigError([*faults, *invalid.faults]) from None
+    faults += [
+        f"{name}: cannot be read, {file}; correct the path or its permissions"
+        for name, file in (
+            ("source.sslrootcert", config.source.sslrootcert),
+            ("target.private_key_file", config.target.private_key_file),
+        )
+        if file is not None and not os.access(file, os.R_OK)
+    ]
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def parse(values: Mapping[str, Any], *, base: Path | None = None, origins: Mapping[str, str] | None = None) -> Config:
+    """The configuration of plain values; relative paths start from `base`, `origins` says where a setting came from."""
+    faults = between_settings(values)
+    try:
+        config = Config.model_validate({"state": {}, **values}, context={"base": base})
+    except ValidationError as invalid:
+        faults = [*of_validation(invalid, Config, values, origins or {}), *faults]
+    if faults:
+        raise ConfigError(faults)
+    return config
