@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
@@ -98,7 +99,7 @@ def _in_words(error: ErrorDetails, field: FieldInfo | None) -> str:
         return f"is required; {_remedy(path, field)}"
     if kind == "value_error":
         return str(error.get("ctx", {})["error"])
-    words = REQUIREMENTS.get(kind, error["msg"].replace("Input should", "must", 1))
+    words = REQUIREMENTS.get(kind, re.sub(r"^\w+ should", "must", error["msg"]))
     return f"{words}; {_remedy(path, field)}" if field else words
 
 
