@@ -26,8 +26,8 @@ check: setup ## lint, format, types, import rules
 	$(BIN)/mypy engine
 	$(BIN)/python -m pytest -q tests/unit/test_house.py
 
-bench: setup ## extraction beside psql | zstd, in one run
-	$(BIN)/python benchmarks/extract.py
+bench: setup ## extraction beside psql | zstd: make bench [BENCH="--rows 5000000"]
+	$(BIN)/python -m benchmarks $(BENCH)
 
 test-connector4: $(VENV4)/.installed ## the contract suite under the oldest connector supported
 	$(VENV4)/bin/python -m pytest -m contract
