@@ -1,0 +1,95 @@
+"""Decides when a chunk is whole, what a COPY may take, and whether what it loaded is what was read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from engine.errors import GateError
+from engine.spool import StagedFile
+from engine.sql.target import FILES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class WholeChunk:
+    """A chunk that was read to its end and whose files are all on the stage."""
+
+    id: int
+    rows: int
+    files: tuple[str, ...]
+    bytes: int
+
+
+@dataclass(slots=True)
+class Assembly:
+    """Brings together what readers and loaders know of each chunk: its files, its rows, what is staged."""
+
+    _announced: dict[int, list[StagedFile]] = field(default_factory=dict)
+    _staged: dict[int, set[str]] = field(default_factory=dict)
+    _rows: dict[int, int] = field(default_factory=dict)
+    _whole: list[WholeChunk] = field(default_factory=list)
+
+    def announced(self, file: StagedFile) -> None:
+        """A reader has finished a file of a chunk that may go on."""
+        self._announced.setdefault(file.chunk, []).append(file)
+
+    def staged(self, file: StagedFile) -> None:
+        """A loader has put the file on the stage."""
+        self._staged.setdefault(file.chunk, set()).add(file.name)
+        self._settle(file.chunk)
+
+    def read(self, chunk: int, rows: int) -> None:
+        """A reader has reached the end of the chunk: there are no more files than those announced."""
+        self._rows[chunk] = rows
+        self._settle(chunk)
+
+    def dropped(self, chunk: int) -> None:
+        """The chunk failed half read: its files will never be loaded, and another attempt brings its own."""
+        assert chunk not in self._rows
+        self._announced.pop(chunk, None)
+        self._staged.pop(chunk, None)
+
+    def _settle(self, chunk: int) -> None:
+        files = self._announced.get(chunk, [])
+        names = tuple(file.name for file in files)
+        if chunk in self._rows and files and self._staged.get(chunk, set()).issuperset(names):
+            self._whole.append(WholeChunk(chunk, self._rows[chunk], names, sum(file.file_bytes for file in files)))
+            del self._announced[chunk]
+
+    def take(self) -> list[WholeChunk]:
+        """The whole chunks that wait for a COPY, as many as one statement can name."""
+        taken: list[WholeChunk] = []
+        names = 0
+        while self._whole and names + len(self._whole[0].files) <= FILES_MAX:
+            names += len(self._whole[0].files)
+            taken.append(self._whole.pop(0))
+        return taken
+
+    @property
+    def rows(self) -> int:
+        return sum(self._rows.values())
+
+    @property
+    def unfinished(self) -> bool:
+        return bool(self._announced or self._whole)
+
+
+def check_copy(results: Sequence[tuple[object, ...]], chunks: Sequence[WholeChunk]) -> None:
+    """COPY INTO's own account, one line a file, against what was read. Raises GateError; nothing is committed then."""
+    wanted = {name for chunk in chunks for name in chunk.files}
+    rows_wanted = sum(chunk.rows for chunk in chunks)
+    loaded: dict[str, int] = {}
+    for result in results:
+        if len(result) < 4 or str(result[1]).upper() != "LOADED" or result[2] != result[3]:
+            raise GateError("COPY INTO did not load every file whole", remedy="run again; the target is untouched")
+        loaded[str(result[0]).rpartition("/")[2]] = int(str(result[3]))
+    if set(loaded) != wanted:
+        raise GateError(
+            f"COPY INTO loaded {len(set(loaded) & wanted)} of the {len(wanted)} files it was given",
+            remedy="run again; the target is untouched",
+        )
+    if sum(loaded.values()) != rows_wanted:
+        raise GateError(
+            f"COPY INTO loaded {sum(loaded.values())} rows where {rows_wanted} were read",
+            remedy="run again; the target is untouched",
+        )

@@ -1,0 +1,211 @@
+"""The flow of one table: readers -> bounded stream of files -> loaders. Where a batch is, this file shows.
+
+    event loop                                         loader tasks, each call in a thread
+    reader 1..R  COPY or cursor -> spool -> file --+   +-- PUT file;  whole chunks: BEGIN, COPY, ledger, COMMIT
+    takes the next chunk --------------------------+---+
+                                     at most `files_max` files on disk
+
+A file is on disk from its first block until its PUT has returned; `Tokens` bounds how many there are, over all tables
+of a run. A chunk is in the landing table exactly when the ledger has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
+
+import anyio
+import stamina
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from engine.errors import BorealisError, SourceError
+from engine.ledger import Assembly
+from engine.model import Chunk
+from engine.plan import TablePlan
+from engine.source.connection import Connection, translated
+from engine.source.readers import READERS
+from engine.source.snapshot import Snapshot
+from engine.spool import SpoolSettings, StagedFile, spool
+from engine.sql import source as source_sql
+from engine.target.snowflake import Target
+
+Progress = Callable[[int, int], None]
+"""Called with rows and CSV bytes that were read since the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard: tasks and files, and how often a step that failed for a passing reason is tried."""
+
+    readers: int
+    loaders: int
+    queue: int
+    attempts: int
+
+    @property
+    def files_max(self) -> int:
+        return self.readers + self.queue + self.loaders
+
+
+@dataclass(slots=True)
+class Phases:
+    """Seconds by phase, added up over tasks: `read` 20 s in a run of 10 s means that two readers were busy."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        began = monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + monotonic() - began
+
+
+@dataclass(slots=True)
+class Copied:
+    """What a table's copy amounts to."""
+
+    rows_read: int = 0
+    bytes_read: int = 0
+    bytes_staged: int = 0
+    losses: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(column, reason) -> rows, under the policies that let a lossy value pass."""
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """One table on its way: what it shares with the run, and what it has come to."""
+
+    plan: TablePlan
+    run_id: str
+    path: str
+    """Of its files under the run's stage path."""
+    landing: str
+    """The landing table, quoted and qualified."""
+    snapshot: Snapshot
+    target: Target
+    settings: SpoolSettings
+    limits: Limits
+    tokens: anyio.Semaphore
+    progress: Progress
+    phases: Phases = field(default_factory=Phases)
+    copied: Copied = field(default_factory=Copied)
+    _assembly: Assembly = field(default_factory=Assembly)
+
+    async def copy(self) -> Copied:
+        """Reads every chunk of the plan and loads it into the landing table. Any fault ends it; the target is untouched."""
+        chunks = iter(self.plan.chunks)
+        readers = min(self.limits.readers, len(self.plan.chunks))
+        loaders = min(self.limits.loaders, len(self.plan.chunks))
+        send, receive = anyio.create_memory_object_stream[StagedFile](self.limits.queue)
+        undelivered = receive.clone()
+        try:
+            with unwrapped():
+                async with anyio.create_task_group() as tasks, send, receive:
+                    for _ in range(readers):
+                        tasks.start_soon(self._read_chunks, chunks, send.clone())
+                    for _ in range(loaders):
+                        tasks.start_soon(self._load_files, receive.clone())
+        finally:
+            with undelivered, suppress(anyio.WouldBlock, anyio.EndOfStream):
+                while True:
+                    self._forget(undelivered.receive_nowait())
+        assert not self._assembly.unfinished
+        self.copied.rows_read = self._assembly.rows
+        return self.copied
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    async def _read_chunks(self, chunks: Iterator[Chunk], ready: MemoryObjectSendStream[StagedFile]) -> None:
+        async with ready:
+            for chunk in chunks:
+                async for attempt in stamina.retry_context(
+                    on=_is_retryable, attempts=self.limits.attempts, wait_initial=0.5, wait_max=10
+                ):
+                    with attempt:
+                        await self._read_chunk(chunk, attempt.num, ready)
+
+    async def _read_chunk(self, chunk: Chunk, attempt: int, ready: MemoryObjectSendStream[StagedFile]) -> None:
+        rows = source_sql.rows_of(self.plan.table, chunk, self.plan.window)
+        read = READERS[self.plan.reader]
+        doing = f"cannot read chunk {chunk.id} of {len(self.plan.chunks)} of {self.plan.table.label}"
+        try:
+            async with self.snapshot.reader() as connection:
+                name = f"{self.run_id}-c{chunk.id}-{attempt}"
+                announce = partial(self._announce, ready)
+                with self.phases.timed("read"), translated(doing), unwrapped():
+                    async with spool(self.settings, self.tokens, chunk.id, name, announce) as writer:
+                        count = await read(connection, self.plan.fields, rows, writer)
+                    if self.plan.counts_losses:
+                        await self._count_losses(connection, rows)
+        except BaseException:
+            self._assembly.dropped(chunk.id)
+            raise
+        self._assembly.read(chunk.id, count)
+        self.copied.bytes_read += writer.bytes_written
+        self.progress(count, writer.bytes_written)
+
+    async def _announce(self, ready: MemoryObjectSendStream[StagedFile], file: StagedFile) -> None:
+        self._assembly.announced(file)
+        try:
+            await ready.send(file)
+        except BaseException:
+            self._forget(file)
+            raise
+
+    def _forget(self, file: StagedFile) -> None:
+        """The file leaves the disk, and makes room for another."""
+        file.path.unlink(missing_ok=True)
+        self.tokens.release()
+
+    async def _count_losses(self, connection: Connection, rows: str) -> None:
+        counts = await connection.fetchrow(source_sql.count_losses(self.plan.fields, rows))
+        for (item, loss), count in zip(source_sql.losses_of(self.plan.fields), counts, strict=True):
+            if count:
+                key = (item.source, loss.reason)
+                self.copied.losses[key] = self.copied.losses.get(key, 0) + count
+
+    # --- loading ---------------------------------------------------------------------------------------------------
+
+    async def _load_files(self, files: MemoryObjectReceiveStream[StagedFile]) -> None:
+        async with files:
+            async for file in files:
+                try:
+                    with self.phases.timed("put"):
+                        await self.target.put(self.path, file)
+                finally:
+                    self._forget(file)
+                self.copied.bytes_staged += file.file_bytes
+                self._assembly.staged(file)
+                await self._load_whole()
+            await self._load_whole()
+
+    async def _load_whole(self) -> None:
+        """Loads what is whole by now. A reader may tell the end of a chunk after its last file is staged: then the
+        next file, or the end of the stream, brings us here again."""
+        while chunks := self._assembly.take():
+            with self.phases.timed("load"):
+                await self.target.load(self.plan, self.landing, self.path, self.run_id, chunks)
+
+
+def _is_retryable(error: Exception) -> bool:
+    return isinstance(error, SourceError) and error.retryable
+
+
+class unwrapped:
+    """`with unwrapped():` lets the one fault that ended a task group out of its ExceptionGroup."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        while isinstance(error, BaseExceptionGroup):
+            ours = [e for e in error.exceptions if not isinstance(e, anyio.get_cancelled_exc_class())]
+            told = [e for e in ours if isinstance(e, (BorealisError, BaseExceptionGroup))]
+            error = (told or ours or list(error.exceptions))[0]
+            if not isinstance(error, BaseExceptionGroup):
+                raise error

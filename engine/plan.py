@@ -1,0 +1,253 @@
+"""Decides what one table's run will do before a row moves: chunks, schema evolution, incremental window. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.errors import RefusedError
+from engine.model import Chunk, Field, Leaf, Mode, Table
+
+PAGE_BYTES = 8192
+CHUNK_BYTES_MIN = 16 * 2**20
+"""Below this a chunk's own costs (a statement, a file, a COPY) show: about 5 ms against 60 ms of reading."""
+CHUNK_BYTES_MAX = 512 * 2**20
+"""CSV is about as long as its heap and compresses to a third: files of 100 to 250 MB, as Snowflake advises."""
+CHUNKS_A_READER = 8
+"""Enough chunks that the last reader to finish wastes little: one eighth of its work at most."""
+
+
+def chunk_bytes(table: Table, readers: int) -> int:
+    """The bytes of relation that one chunk should cover."""
+    return max(CHUNK_BYTES_MIN, min(CHUNK_BYTES_MAX, table.bytes_total // (readers * CHUNKS_A_READER)))
+
+
+def split(table: Table, chunk_bytes_max: int) -> tuple[Chunk, ...]:
+    """Cuts a table into chunks of about `chunk_bytes_max` bytes, biggest first; at least one a leaf.
+
+    The last range of a leaf is open-ended, so rows on pages added after the sizes were read are in it.
+    """
+    ranges = [(index, *span) for index, leaf in enumerate(table.leaves) for span in _ranges(leaf, chunk_bytes_max)]
+    ranges.sort(key=lambda item: -item[3])
+    return tuple(Chunk(number, *item) for number, item in enumerate(ranges, start=1))
+
+
+def _ranges(leaf: Leaf, chunk_bytes_max: int) -> list[tuple[int | None, int | None, int]]:
+    if leaf.kind != "r" or leaf.pages == 0:
+        return [(None, None, leaf.bytes_total)]
+    page_bytes = max(PAGE_BYTES, leaf.bytes_total // leaf.pages)
+    step = max(1, chunk_bytes_max // page_bytes)
+    starts = list(range(0, leaf.pages, step))
+    if len(starts) == 1:
+        return [(None, None, leaf.bytes_total)]
+    ends: list[int | None] = [*starts[1:], None]
+    sizes = [min(step, leaf.pages - start) * page_bytes for start in starts]
+    return list(zip(starts, ends, sizes, strict=True))
+
+
+# --- the incremental window -------------------------------------------------------------------------------------
+
+CURSOR_TYPES = frozenset({"int2", "int4", "int8", "numeric", "date", "timestamp", "timestamptz"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The column whose values order an incremental table's changes, and what is special about it."""
+
+    name: str
+    type_sql: str
+    """The type to cast a literal to: `timestamptz`, `date`, `int8`."""
+    by_day: bool = False
+    """A date: later changes carry the value of earlier ones, so a merge reads the last day again."""
+    resolution_us: int = 0
+    """Microseconds to which a timestamp is rounded, where that is more than one."""
+    number: bool = False
+    """No clock bounds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Up to where changes are complete: `at` (timestamptz text) less `lag_s`, or a number."""
+
+    at: str
+    lag_s: float
+    zone: str
+    """In which the writers' clock values without a zone are meant."""
+    strict: bool
+    """An append must not meet the last day again."""
+    number: str | None = None
+
+
+def cursor_of(table: Table, name: str) -> Cursor:
+    """The cursor of a table, or RefusedError naming the table, the column and the remedy."""
+    column = next((column for column in table.columns if column.name == name), None)
+    if column is None:
+        known = ", ".join(column.name for column in table.columns[:12])
+        raise RefusedError([f"{table.label}: the cursor column {name!r} does not exist; columns are: {known}"])
+    type_ = column.type
+    while type_.base is not None:
+        type_ = type_.base
+    if type_.name not in CURSOR_TYPES:
+        raise RefusedError(
+            [
+                f"{table.label}: the cursor column {name!r} is of type {type_.name}, which does not order changes; "
+                "use a timestamp, date or number column that grows with each change, or mode = \"full\""
+            ]
+        )
+    if type_.name == "date":
+        return Cursor(name, "date", by_day=True)
+    if type_.name in ("timestamp", "timestamptz"):
+        return Cursor(name, type_.name, resolution_us=10 ** (6 - type_.typmod) if 0 <= type_.typmod < 6 else 0)
+    return Cursor(name, type_.name, number=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The rows that an incremental run reads: after `low` (exact text; None: from the beginning)."""
+
+    cursor: Cursor
+    low: str | None
+    high: str | None
+    """The watermark once the run is published; rows above it are read again by the next run."""
+    bounded: bool
+    """Stop at `high`: an append must not load what the next run will load again."""
+    nulls: bool
+    """Rows whose cursor is NULL are read too, each time."""
+
+
+# --- schema evolution -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Evolution:
+    """How the target's columns become those that the source has now."""
+
+    added: tuple[Field, ...] = ()
+    widened: tuple[Field, ...] = ()
+    retyped: tuple[Field, ...] = ()
+    """Types that no ALTER reaches: only a new table can have them."""
+    kept: tuple[str, ...] = ()
+    """Columns that the source no longer has: kept, NULL from now on."""
+
+    @property
+    def needed(self) -> bool:
+        return bool(self.added or self.widened or self.retyped)
+
+    def notes(self) -> list[str]:
+        notes = [f"column {f.target} added as {f.target_type}" for f in self.added]
+        notes += [f"column {f.target} widened to {f.target_type}" for f in self.widened]
+        notes += [f"column {f.target} rebuilt as {f.target_type}" for f in self.retyped]
+        notes += [f"column {name} is no longer in the source: kept, NULL from now on" for name in self.kept]
+        if self.added and self.kept:
+            notes.append("a renamed column arrives as a dropped and an added one")
+        return notes
+
+
+def evolve(fields: Sequence[Field], existing: Mapping[str, str]) -> Evolution:
+    """Compares the fields with the target's columns (name -> type as Snowflake describes it)."""
+    added, widened, retyped = [], [], []
+    for item in fields:
+        have = existing.get(item.target)
+        if have is None:
+            added.append(item)
+        elif accommodates(have, item.target_type):
+            continue
+        elif widens(have, item.target_type):
+            widened.append(item)
+        else:
+            retyped.append(item)
+    wanted = {item.target for item in fields}
+    kept = tuple(name for name in existing if name not in wanted)
+    return Evolution(tuple(added), tuple(widened), tuple(retyped), kept)
+
+
+_TYPE = re.compile(r"(\w+)(?:\((\d+)(?:,\s*(\d+))?\))?$")
+
+
+def _parts(type_sql: str) -> tuple[str, int, int]:
+    match = _TYPE.match(type_sql)
+    if not match:
+        return type_sql, 0, 0
+    return match[1], int(match[2] or 0), int(match[3] or 0)
+
+
+def accommodates(have: str, want: str) -> bool:
+    """A column of type `have` holds every value of type `want` exactly, without a change."""
+    (have_name, have_size, have_scale), (want_name, want_size, want_scale) = _parts(have), _parts(want)
+    if have_name != want_name:
+        return False
+    if have_name == "NUMBER":
+        return have_scale >= want_scale and have_size - have_scale >= want_size - want_scale
+    return have_size == 0 or have_size >= want_size
+
+
+def widens(have: str, want: str) -> bool:
+    """ALTER COLUMN SET DATA TYPE leads from `have` to `want`: more digits at the same scale, or a longer VARCHAR."""
+    (have_name, have_size, have_scale), (want_name, want_size, want_scale) = _parts(have), _parts(want)
+    if have_name != want_name or want_size <= have_size:
+        return False
+    return have_name == "VARCHAR" or (have_name == "NUMBER" and have_scale == want_scale)
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """What one table's run will do, fixed before a row moves."""
+
+    table: Table
+    fields: tuple[Field, ...]
+    target_name: str
+    """The table's name in the target schema, unquoted."""
+    mode: Mode
+    """What this run does: an incremental table's first load, and each reload, is full."""
+    publish: str
+    """swap, overwrite, merge or append."""
+    key: tuple[str, ...]
+    """Source columns that identify a row; () where none is needed."""
+    chunks: tuple[Chunk, ...]
+    evolution: Evolution
+    target_exists: bool
+    window: Window | None = None
+    reader: str = "copy"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts_losses(self) -> bool:
+        return any(f.losses and f.on_loss != "error" for f in self.fields)
+
+    @property
+    def id(self) -> str:
+        """A digest of all that decides which rows are read and what becomes of them."""
+        parts = (
+            self.table.label, str(self.table.oid), self.target_name, self.mode, self.publish, repr(self.key),
+            repr(self.chunks), repr(self.window), repr([(f.source, f.target, f.target_type, f.select) for f in self.fields]),
+        )  # fmt: skip
+        return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
+
+    def field_of(self, column: str) -> Field:
+        return next(f for f in self.fields if f.source == column)
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "table": self.table.label,
+            "target_table": self.target_name,
+            "plan_id": self.id,
+            "mode": self.mode,
+            "publish": self.publish,
+            "key": list(self.key),
+            "reader": self.reader,
+            "chunks": len(self.chunks),
+            "bytes_estimate": self.table.bytes_total,
+            "columns": [{"name": f.target, "type": f.target_type, "from": f.source} for f in self.fields],
+            "window": None if self.window is None else {"low": self.window.low, "high": self.window.high},
+            "changes": self.evolution.notes() if self.target_exists else [],
+            "notes": list(self.notes),
+        }
+
+
+def biggest_first(plans: Iterable[TablePlan]) -> list[TablePlan]:
+    return sorted(plans, key=lambda plan: -plan.table.bytes_total)

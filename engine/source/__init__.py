@@ -1,0 +1,1 @@
+"""PostgreSQL as Borealis reads it. asyncpg lives only here."""

@@ -1,0 +1,1 @@
+"""The statements that Borealis sends, as text from pure functions."""

@@ -1,0 +1,226 @@
+"""What is asked of PostgreSQL: which rows, in which form. Pure; identifiers only through `quote`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from engine.model import Chunk, Field, Leaf, Loss, Table
+from engine.plan import Complete, Cursor, Window
+from engine.quoting import literal, quote
+
+END = "."
+"""The constant last field of a record wherever COPY INTO does not count the fields by itself."""
+
+PINNED = {
+    "DateStyle": "ISO, YMD",
+    "TimeZone": "UTC",
+    "IntervalStyle": "iso_8601",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "client_encoding": "UTF8",
+    "search_path": "",
+    "row_security": "off",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+    "quote_all_identifiers": "off",
+    "transform_null_equals": "off",
+    "default_transaction_read_only": "on",
+    "default_transaction_isolation": "repeatable read",
+    "default_transaction_deferrable": "off",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "synchronize_seqscans": "off",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
+"""Settings that change what is printed, hide rows or end a session: ours, whatever a role or a database sets.
+
+`row_security = off` makes PostgreSQL refuse a query whose rows a policy would hide, rather than hide them."""
+
+
+def pin(statement_timeout_s: float, lock_timeout_s: float) -> str:
+    settings = PINNED | {
+        "statement_timeout": str(round(statement_timeout_s * 1000)),
+        "lock_timeout": str(round(lock_timeout_s * 1000)),
+    }
+    return "; ".join(f"SET {name} = {literal(value)}" for name, value in settings.items())
+
+
+def relation(schema: str, name: str) -> str:
+    return f"{quote(schema)}.{quote(name)}"
+
+
+def needs_end(fields: Sequence[Field]) -> bool:
+    """COPY INTO with a SELECT does not count fields, and one lonely NULL would be a blank line."""
+    return len(fields) == 1 or any(f.load != "{}" for f in fields)
+
+
+# --- which rows -------------------------------------------------------------------------------------------------
+
+
+def rows_of(table: Table, chunk: Chunk, window: Window | None) -> str:
+    """`FROM ... WHERE ...` for one chunk."""
+    leaf = table.leaves[chunk.leaf]
+    conditions = [*_page_conditions(chunk), *window_conditions(window)]
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"FROM {_from(leaf)}{where}"
+
+
+def all_rows_of(table: Table, window: Window | None = None) -> str:
+    """`FROM ... WHERE ...` for the whole table, partitions and children included."""
+    conditions = window_conditions(window)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"FROM {relation(table.schema, table.name)}{where}"
+
+
+def _from(leaf: Leaf) -> str:
+    only = "" if leaf.kind in ("v", "m") else "ONLY "
+    return only + relation(leaf.schema, leaf.name)
+
+
+def _page_conditions(chunk: Chunk) -> list[str]:
+    conditions = []
+    if chunk.page_first is not None:
+        conditions.append(f"ctid >= '({chunk.page_first},0)'::tid")
+    if chunk.page_end is not None:
+        conditions.append(f"ctid < '({chunk.page_end},0)'::tid")
+    return conditions
+
+
+def window_conditions(window: Window | None) -> list[str]:
+    if window is None:
+        return []
+    column, cast = quote(window.cursor.name), f"::{window.cursor.type_sql}"
+    conditions = []
+    if window.low is not None:
+        after = ">=" if window.cursor.by_day and not window.bounded else ">"
+        conditions.append(f"{column} {after} {literal(window.low)}{cast}")
+    if window.bounded:
+        conditions.append(f"{column} <= {literal(window.high)}{cast}" if window.high is not None else "false")
+    if window.nulls and conditions:
+        return [f"({' AND '.join(conditions)} OR {column} IS NULL)"]
+    if not window.nulls and not conditions:
+        return [f"{column} IS NOT NULL"]
+    return conditions
+
+
+# --- in which form ----------------------------------------------------------------------------------------------
+
+
+def copy_select(fields: Sequence[Field], rows: str) -> str:
+    """The query that COPY streams as CSV: one output column a field, named c1, c2, ..."""
+    columns = [f"{f.select} AS c{n}" for n, f in enumerate(fields, start=1)]
+    if needs_end(fields):
+        columns.append(f"'{END}'::text AS c{len(columns) + 1}")
+    return f"SELECT {', '.join(columns)} {rows}"
+
+
+def quoted_columns(fields: Sequence[Field]) -> list[str]:
+    return [f"c{n}" for n, f in enumerate(fields, start=1) if f.quoted]
+
+
+def line_select(fields: Sequence[Field], rows: str) -> str:
+    """The same CSV, a row a bytea: what COPY would print, written out with output functions."""
+    parts = [_csv_field(f) for f in fields]
+    if needs_end(fields):
+        parts.append(f"'{END}'")
+    line = _concat(parts, ",")
+    return f"SELECT convert_to({line} || E'\\n', 'UTF8') {rows}"
+
+
+def _csv_field(item: Field) -> str:
+    if not item.quoted:
+        return f"concat({item.select})"
+    return f"CASE WHEN ({item.select}) IS NOT DISTINCT FROM NULL THEN '' ELSE " + (
+        f"'\"' || replace(concat({item.select}), '\"', '\"\"') || '\"' END"
+    )
+
+
+def _concat(parts: Sequence[str], separator: str) -> str:
+    """concat_ws over any number of parts; a PostgreSQL function takes 100 arguments at most."""
+    if len(parts) == 1:
+        return f"({parts[0]})"
+    if len(parts) < 100:
+        return f"concat_ws({literal(separator)}, {', '.join(parts)})"
+    groups = [_concat(parts[n : n + 99], separator) for n in range(0, len(parts), 99)]
+    return _concat(groups, separator)
+
+
+# --- questions before and after ---------------------------------------------------------------------------------
+
+
+def measure(expressions: Iterable[tuple[str, str, str]], rows: str) -> str:
+    columns = [expression for triple in expressions for expression in triple]
+    return f"SELECT {', '.join(columns)} {rows}"
+
+
+def count_losses(fields: Sequence[Field], rows: str) -> str:
+    """One bigint a loss, in the order of `losses_of`."""
+    columns = [f"count(*) FILTER (WHERE {loss.condition})" for f, loss in losses_of(fields)]
+    return f"SELECT {', '.join(columns)} {rows}"
+
+
+def losses_of(fields: Sequence[Field]) -> list[tuple[Field, Loss]]:
+    seen: dict[tuple[str, str], tuple[Field, Loss]] = {}
+    for item in fields:
+        for loss in item.losses:
+            seen.setdefault((item.source, loss.reason), (item, loss))
+    return list(seen.values())
+
+
+def complete_condition(cursor: Cursor, complete: Complete | None, low: str | None) -> str:
+    """True for the cursor values that no transaction still open can add to; NULL where the cursor is NULL."""
+    column = quote(cursor.name)
+    if complete is None:
+        return f"{column} <= {_cast(low, cursor)}"
+    if complete.number is not None:
+        return f"{column} <= {_cast(complete.number, cursor)}"
+    horizon = f"({literal(complete.at)}::timestamptz - make_interval(secs => {complete.lag_s}))"
+    if cursor.type_sql != "timestamptz":
+        horizon = f"({horizon} AT TIME ZONE {literal(complete.zone)})"
+    if cursor.by_day:
+        return f"{column} {'<' if complete.strict else '<='} {horizon}::date"
+    if cursor.resolution_us:
+        return f"{column} < {horizon} - make_interval(secs => {cursor.resolution_us / 1e6})"
+    return f"{column} < {horizon}"
+
+
+def cursor_bounds(table: Table, cursor: Cursor, complete: str, low: str | None) -> str:
+    """(greatest complete value as text, at least `low`; rows at NULL; rows that are not yet complete)."""
+    column, rows = quote(cursor.name), all_rows_of(table)
+    floor = _cast(low, cursor)
+    if cursor.name in table.indexed:
+        return (
+            f"SELECT greatest((SELECT max({column}) {rows} WHERE {complete}), {floor})::text,"
+            f" (SELECT count(*) {rows} WHERE {column} IS NULL), (SELECT count(*) {rows} WHERE NOT ({complete}))"
+        )
+    return (
+        f"SELECT greatest(max({column}) FILTER (WHERE {complete}), {floor})::text,"
+        f" count(*) FILTER (WHERE {column} IS NULL), count(*) FILTER (WHERE NOT ({complete})) {rows}"
+    )
+
+
+def _cast(value: str | None, cursor: Cursor) -> str:
+    return f"{'NULL' if value is None else literal(value)}::{cursor.type_sql}"
+
+
+def cursor_max(table: Table, cursor: Cursor) -> str:
+    return f"SELECT max({quote(cursor.name)})::text {all_rows_of(table)}"
+
+
+def has_older_values(table: Table, columns: Sequence[str], cursor: Cursor, low: str) -> str:
+    """Whether rows that no run will read again hold a value in columns that the target is about to gain."""
+    filled = " OR ".join(f"{quote(name)} IS NOT NULL" for name in columns)
+    return (
+        f"SELECT EXISTS (SELECT 1 {all_rows_of(table)} WHERE ({filled})"
+        f" AND {quote(cursor.name)} <= {_cast(low, cursor)})"
+    )
+
+
+def checksum(fields: Sequence[Field], rows: str) -> str:
+    """(rows, sum of the low 60 bits of each row's MD5 over its canonical text)."""
+    values = [f"coalesce({f.canonical_source}, '~')" for f in fields if f.canonical_source is not None]
+    if not values:
+        return f"SELECT count(*), 0::numeric {rows}"
+    digest = f"('x' || substr(md5({_concat(values, '|')}), 18, 15))::bit(60)::bigint"
+    return f"SELECT count(*), coalesce(sum({digest}), 0)::numeric {rows}"

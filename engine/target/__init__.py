@@ -1,0 +1,1 @@
+"""Snowflake as Borealis loads it. The connector lives only here."""

@@ -1,0 +1,219 @@
+"""The target in the words of a run: its catalogue, a landing table, staged files, a load, a watermark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import stamina
+
+from engine.errors import BorealisError, LeaseError
+from engine.ledger import WholeChunk, check_copy
+from engine.plan import TablePlan
+from engine.spool import StagedFile
+from engine.sql import target as sql
+from engine.sql.target import Names
+from engine.target.session import Session, SessionPool
+
+LEDGER_DAYS = 7
+_MARK = re.compile(r" ?\[borealis run (\w+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    name: str
+    is_table: bool
+    transient: bool
+    comment: str
+    columns: Mapping[str, str]
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that made this table what it is by a swap."""
+        found = _MARK.search(self.comment)
+        return found[1] if found else None
+
+    def comment_for(self, run_id: str) -> str:
+        """The user's own comment, with our mark behind it."""
+        return f"{_MARK.sub('', self.comment)} [borealis run {run_id}]".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """Up to where a target table has its source's changes; a row of WATERMARKS."""
+
+    run_id: str = ""
+    version: int = 0
+    cursor: str | None = None
+    key: tuple[str, ...] = ()
+    value: str | None = None
+    pending_run_id: str | None = None
+    pending_value: str | None = None
+
+    def settled(self, published: TargetTable | None) -> Watermark:
+        """A swap commits by itself, so its watermark is noted before it; whether it happened, the table tells."""
+        if self.pending_run_id and published is not None and published.run_id == self.pending_run_id:
+            return Watermark(self.pending_run_id, self.version, self.cursor, self.key, self.pending_value)
+        return Watermark(self.run_id, self.version, self.cursor, self.key, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCatalogue:
+    """The target as one reading found it, for all tables of a run."""
+
+    tables: Mapping[str, TargetTable]
+    """By name, in the user's schema."""
+    ours: Mapping[str, TargetTable]
+    """Landing tables and what they replaced, in the schema of our own."""
+    watermarks: Mapping[str, Watermark]
+    streamed: frozenset[str] = field(default_factory=frozenset)
+    """Tables that a stream reads: a swap would make it stale."""
+
+
+class Target:
+    """What a run does at the target. Statements that fail for a passing reason are tried again where that is safe."""
+
+    def __init__(
+        self, names: Names, sessions: SessionPool, *, stage_path: str, codec: str, transient: bool, attempts: int
+    ) -> None:
+        self.names = names
+        self.sessions = sessions
+        self.stage_path = stage_path
+        self.transient = transient
+        self._codec = codec
+        self._attempts = attempts
+
+    def retrying(self) -> Any:
+        """The one retry loop at the target, around steps that are safe to repeat."""
+        return stamina.retry_context(on=_is_retryable, attempts=self._attempts, wait_initial=0.2, wait_max=10)
+
+    async def execute(self, statement: str, parameters: Sequence[Any] = (), *, doing: str) -> list[tuple[Any, ...]]:
+        """One statement that may be repeated, on any session."""
+        async for attempt in self.retrying():
+            with attempt:
+                async with self.sessions.session() as session:
+                    return (await session.execute(statement, parameters, doing=doing)).rows
+        raise AssertionError
+
+    async def prepare_ground(self) -> None:
+        """Makes the schemas, the stage and our two tables where they are missing."""
+        rows = await self.execute(sql.select_schemas(self.names), doing="cannot read the target's schemas")
+        schemas = {row[0] for row in rows}
+        tables = await self.execute(sql.select_tables(self.names), doing="cannot read the target's tables")
+        ours = {row[1] for row in tables if row[0] == self.names.state_schema}
+        if {self.names.schema, self.names.state_schema} <= schemas and {"LEDGER", "WATERMARKS"} <= ours:
+            return
+        for statement in sql.create_ground(self.names):
+            await self.execute(statement, doing="cannot prepare the target")
+
+    async def catalogue(self) -> TargetCatalogue:
+        columns: dict[str, dict[str, str]] = {}
+        for row in await self.execute(sql.select_columns(self.names), doing="cannot read the target's columns"):
+            columns.setdefault(row[0], {})[row[1]] = _type_of(*row[2:])
+        tables: dict[str, dict[str, TargetTable]] = {self.names.schema: {}, self.names.state_schema: {}}
+        for schema, name, kind, transient, comment in await self.execute(
+            sql.select_tables(self.names), doing="cannot read the target's tables"
+        ):
+            known = columns.get(name, {}) if schema == self.names.schema else {}
+            tables[schema][name] = TargetTable(name, kind == "BASE TABLE", transient == "YES", comment or "", known)
+        marks = await self.execute(sql.select_watermarks(self.names), doing="cannot read the watermarks")
+        streams = await self.execute(sql.show_streams(self.names), doing="cannot list the target's streams")
+        return TargetCatalogue(
+            tables[self.names.schema], tables[self.names.state_schema], dict(map(_watermark, marks)), _streamed(streams)
+        )
+
+    async def put(self, path: str, file: StagedFile) -> None:
+        """Uploads a file under the run's path. Repeating it overwrites the same bytes."""
+        statement = sql.put(self.names, f"{self.stage_path}/{path}", str(file.path), self._codec)
+        rows = await self.execute(statement, doing=f"cannot upload a staged file of chunk {file.chunk}")
+        assert rows and str(rows[0][6]).upper() == "UPLOADED", rows
+
+    async def load(
+        self, plan: TablePlan, table: str, path: str, run_id: str, chunks: Sequence[WholeChunk]
+    ) -> None:
+        """Loads whole chunks and notes them in the ledger, in one transaction; done once, however often it is tried."""
+        files = [name for chunk in chunks for name in chunk.files]
+        first = True
+        async for attempt in self.retrying():
+            with attempt:
+                async with self.sessions.session(fresh=not first) as session:
+                    if not first and await self._loaded(session, run_id, chunks):
+                        return
+                    copy = sql.copy_into(
+                        self.names, table, plan.fields, f"{self.stage_path}/{path}", files,
+                        codec=self._codec, force=not first,
+                    )  # fmt: skip
+                    first = False
+                    entries = [
+                        value
+                        for chunk in chunks
+                        for value in (run_id, plan.table.label, chunk.id, chunk.rows, len(chunk.files), chunk.bytes)
+                    ]
+                    await session.checked_transaction(
+                        [(copy, ()), (sql.insert_ledger(self.names, len(chunks)), entries)],
+                        lambda results: check_copy(results[0].rows, chunks),
+                        doing=f"cannot load {plan.table.label}",
+                    )
+
+    async def _loaded(self, session: Session, run_id: str, chunks: Sequence[WholeChunk]) -> bool:
+        """A lost reply to COMMIT leaves open whether it happened; the ledger knows."""
+        found = await session.execute(sql.select_ledger(self.names), [run_id], doing="cannot read the ledger")
+        done = {int(row[0]) for row in found.rows}
+        return {chunk.id for chunk in chunks} <= done
+
+    def watermark_statement(
+        self, table: str, was: Watermark, now: Watermark
+    ) -> tuple[str, list[Any]]:
+        """The statement that moves a watermark; it changes no row if another run moved it since `was` was read."""
+        values = [now.run_id, now.cursor, orjson.dumps(now.key).decode(), now.value, now.pending_run_id, now.pending_value]
+        if was.version == 0:
+            return sql.insert_watermark(self.names), [table, *values, table]
+        return sql.update_watermark(self.names), [*values, table, was.version]
+
+    async def sweep_stage(self) -> None:
+        await self.execute(sql.remove(self.names, self.stage_path), doing="cannot remove the staged files")
+
+    async def sweep_ledger(self) -> None:
+        await self.execute(sql.delete_ledger(self.names), [LEDGER_DAYS], doing="cannot tidy the ledger")
+
+
+def check_moved(rowcount: int, table: str) -> None:
+    """Raises LeaseError where the fence held: the watermark is not the one that this run began from."""
+    if rowcount != 1:
+        raise LeaseError(
+            f"another run has published {table} since this one began", remedy="nothing was changed; run again"
+        )
+
+
+def _is_retryable(error: Exception) -> bool:
+    return isinstance(error, BorealisError) and error.retryable
+
+
+def _type_of(
+    name: str, length: int | None, precision: int | None, scale: int | None, fraction: int | None
+) -> str:
+    """A column's type as DESCRIBE prints it, from INFORMATION_SCHEMA's parts."""
+    if name in ("NUMBER", "FIXED", "DECIMAL"):
+        return f"NUMBER({precision},{scale or 0})"
+    if name in ("TEXT", "VARCHAR"):
+        return f"VARCHAR({length})" if length else "VARCHAR"
+    if name == "BINARY":
+        return f"BINARY({length})" if length else "BINARY"
+    if name in ("TIME", "TIMESTAMP_NTZ", "TIMESTAMP_TZ", "TIMESTAMP_LTZ"):
+        return f"{name}({9 if fraction is None else fraction})"
+    return name
+
+
+def _watermark(row: tuple[Any, ...]) -> tuple[str, Watermark]:
+    table, run_id, version, cursor, key, value, pending_run_id, pending_value = row
+    return table, Watermark(
+        run_id or "", int(version), cursor, tuple(orjson.loads(key or "[]")), value, pending_run_id, pending_value
+    )
+
+
+def _streamed(rows: Sequence[tuple[Any, ...]]) -> frozenset[str]:
+    """SHOW STREAMS prints the table as a full name in some column; any mention of a table counts."""
+    return frozenset(str(value).replace('"', "") for row in rows for value in row if value and "." in str(value))
