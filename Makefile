@@ -30,7 +30,7 @@ bench: setup ## extraction beside psql | zstd: make bench [BENCH="--rows 5000000
 	$(BIN)/python -m benchmarks $(BENCH)
 
 test-connector4: $(VENV4)/.installed ## the contract suite under the oldest connector supported
-	$(VENV4)/bin/python -m pytest -m contract
+	$(VENV4)/bin/python -m pytest tests/contract
 
 format: setup ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff check --fix .
