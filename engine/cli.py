@@ -1,0 +1,262 @@
+"""The command line: `borealis demo, check, plan, run, verify, status, warehouse`.
+
+Results go to standard output, as tables or with --json as one object; progress and failures go to standard error.
+Exit codes: 0 all that was asked for is COMPLETE, 3 PARTIAL, 1 failure, 2 bad configuration or usage, 130 interrupted.
+"""
+
+# What a command needs is imported inside it (`wiring` brings the drivers): a mistake in a file is told in 0.3 s.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeVar
+
+import anyio
+import orjson
+import typer
+from rich.text import Text
+
+from engine import __version__, render
+from engine.config import Config, load
+from engine.errors import BorealisError, ConfigError
+from engine.model import Receipt
+
+COMPLETE, FAILED, BAD_CONFIGURATION, PARTIAL = 0, 1, 2, 3
+INTERRUPTED, TERMINATED = 130, 143
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+DEFAULT_CONFIG = Path("borealis.toml")
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="TABLE", help="schema.table or a pattern; without any, all configured.")
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Default: borealis.toml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def main() -> NoReturn:
+    """The entry point: never returns, the exit code says how it went."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app(prog_name="borealis")
+    except KeyboardInterrupt:  # before a command had begun or after it had ended
+        sys.exit(INTERRUPTED)
+    raise AssertionError
+
+
+_signals: list[int] = []
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a run as Ctrl-C does: cancelled, cleaned up."""
+    del frame
+    _signals.append(number)
+    signal.raise_signal(signal.SIGINT)
+
+
+def command(body: Callable[P, int]) -> Callable[P, None]:
+    """Makes a command of a function that returns an exit code: what it raises is told in words."""
+
+    @functools.wraps(body)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = body(*args, **kwargs)
+        except KeyboardInterrupt:
+            typer.echo("borealis: interrupted", err=True)
+            code = TERMINATED if _signals else INTERRUPTED
+        except BrokenPipeError:  # the reader of our output went away, as `borealis status | head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = FAILED
+        except Exception as error:  # noqa: BLE001 the outermost place: everything ends as a message and an exit code
+            code = _failed(error, as_json=kwargs.get("as_json") is True)
+        raise typer.Exit(code)
+
+    app.command(body.__name__)(wrapped)
+    return wrapped
+
+
+def _failed(error: Exception, *, as_json: bool) -> int:
+    errors = render.leaves(error)
+    known = [each for each in errors if isinstance(each, BorealisError)] or errors
+    for each in known:
+        first, *rest = render.failure_lines(each)
+        typer.echo("\n".join([f"borealis: {first}", *(f"  {line}" for line in rest)]), err=True)
+    if as_json:
+        _print_json({"status": "FAILED", "run_id": None, "tables": [], "error": render.failure_json(known[0])})
+    if os.environ.get("BOREALIS_DEBUG"):
+        traceback.print_exception(error)
+    return BAD_CONFIGURATION if any(isinstance(each, ConfigError) for each in known) else FAILED
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(value, default=str, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
+
+
+def _configured(file: Path | None) -> Config:
+    """Without --config the environment alone will do, once it says which tables."""
+    if file is None and ("BOREALIS_TABLES" not in os.environ or DEFAULT_CONFIG.exists()):
+        file = DEFAULT_CONFIG
+    return load(file)
+
+
+def _await(function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
+    return anyio.run(functools.partial(function, *args, **kwargs))
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"borealis {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def borealis(
+    *,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Copy PostgreSQL tables to Snowflake: exactly, fast, without servers."""
+    del version
+
+
+@command
+def demo(
+    *,
+    directory: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where it works.")] = Path("demo"),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep PostgreSQL running until Ctrl-C, to try other commands on it.")
+    ] = False,
+) -> int:
+    """Embedded PostgreSQL and warehouse, real data: full, then incremental, verified."""
+    from engine.local.demo import demonstrate
+
+    return COMPLETE if demonstrate(directory, keep=keep) else FAILED
+
+
+@command
+def check(*, config: ConfigFile = None, as_json: AsJson = False) -> int:
+    """Try access, versions, settings, types and timeouts; nothing moves."""
+    configured = _configured(config)
+    from engine import wiring
+
+    report = _await(wiring.check, configured)
+    items = [{"name": i.name, "ok": i.ok, "detail": i.detail, "remedy": i.remedy} for i in report.items]
+    if as_json:
+        _print_json({"status": "COMPLETE" if report.ok else "FAILED", "ok": report.ok, "items": items})
+    else:
+        to = render.console()
+        render.show_rows(items, to, ("name", "ok", "detail"))
+        for item in items:
+            if item["remedy"] and not item["ok"]:
+                to.print(Text(f"  {item['name']}: {item['remedy']}", style="red"))
+    return COMPLETE if report.ok else FAILED
+
+
+@command
+def plan(
+    names: Names = None,
+    *,
+    config: ConfigFile = None,
+    full: Annotated[bool, typer.Option("--full", help="Plan a reload of incremental tables too.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Say what a run would do: chunks, bytes, types; nothing moves."""
+    return _plan(_configured(config), names or [], full=full, as_json=as_json)
+
+
+def _plan(config: Config, names: list[str], *, full: bool, as_json: bool) -> int:
+    from engine import wiring
+
+    plans = [each.to_json() for each in _await(wiring.plan, config, names, full=full)]
+    refused = [fault for each in plans for fault in each.get("faults", [])]
+    if as_json:
+        _print_json({"status": "FAILED" if refused else "COMPLETE", "tables": plans})
+    else:
+        to = render.console()
+        rows = [{**each, "columns": len(each.get("columns", []))} for each in plans]
+        shown = ("table", "target_table", "mode", "publish", "reader", "columns", "chunks", "bytes_estimate")
+        render.show_rows(rows, to, shown)
+        for each in plans:
+            for line in [*each.get("changes", []), *each.get("notes", [])]:
+                to.print(Text(f"  {each['table']}: {line}"))
+        for fault in refused:
+            to.print(Text(f"  {fault}", style="red"))
+    return FAILED if refused else COMPLETE
+
+
+@command
+def run(
+    names: Names = None,
+    *,
+    config: ConfigFile = None,
+    full: Annotated[bool, typer.Option("--full", help="Reload incremental tables from the beginning.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="As plan: say what it would do.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Replicate the tables, or go on where the last run stopped."""
+    configured = _configured(config)
+    if dry_run:
+        return _plan(configured, names or [], full=full, as_json=as_json)
+    from engine import wiring
+
+    with render.observing() as observer:
+        receipts = _await(wiring.run, configured, names or [], full=full, observer=observer)
+    status = overall(receipts)
+    if as_json:
+        _print_json({"status": status, "run_id": receipts[0].run_id if receipts else None, "tables": receipts})
+    else:
+        render.show_receipts(receipts, render.console())
+    return {"COMPLETE": COMPLETE, "PARTIAL": PARTIAL}.get(status, FAILED)
+
+
+def overall(receipts: Sequence[Receipt]) -> str:
+    """One status for many receipts."""
+    statuses = {receipt.status for receipt in receipts}
+    return "FAILED" if "FAILED" in statuses else "PARTIAL" if "PARTIAL" in statuses else "COMPLETE"
+
+
+@command
+def verify(
+    names: Names = None,
+    *,
+    config: ConfigFile = None,
+    level: Annotated[Literal["count", "checksum"], typer.Option("--level", help="How thoroughly.")] = "checksum",
+    as_json: AsJson = False,
+) -> int:
+    """Compare the target with the source."""
+    configured = _configured(config)
+    from engine import wiring
+
+    compared = _await(wiring.verify, configured, names or [], level=level)
+    results: list[Mapping[str, Any]] = [each.to_json() for each in compared]
+    equal = all(each["ok"] for each in results)
+    if as_json:
+        _print_json({"status": "COMPLETE" if equal else "FAILED", "level": level, "tables": results})
+    else:
+        render.show_rows(results, render.console())
+    return COMPLETE if equal else FAILED
+
+
+@command
+def status(names: Names = None, *, config: ConfigFile = None, as_json: AsJson = False) -> int:
+    """Show watermarks, last receipts, leases and lag."""
+    configured = _configured(config)
+    from engine import wiring
+
+    rows = _await(wiring.status, configured, names or [])
+    if as_json:
+        _print_json({"status": "COMPLETE", "tables": rows})
+    else:
+        render.show_rows(rows, render.console())
+    return COMPLETE

@@ -1,0 +1,245 @@
+"""What a person or a log reads of a run: progress as bars or JSON lines, results as tables, failures in words."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any, Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from engine.errors import BorealisError, ConfigError, RefusedError
+from engine.model import Receipt
+
+EVENT_SECONDS_MIN = 5.0
+"""Between two lines of progress of one table: a log of an hour stays under a thousand lines."""
+STATUS_STYLES = {"COMPLETE": "green", "PARTIAL": "yellow", "FAILED": "red"}
+PIPED_COLUMNS = 200
+"""Where the output is no terminal nobody's window limits it, and a cut cell would lose what it says."""
+
+
+class Observer(Protocol):
+    """Told of a run while it goes on, from the thread of its event loop."""
+
+    def table_started(self, label: str, chunks: int, bytes_estimate: int) -> None: ...
+
+    def progress(self, label: str, rows: int, bytes_read: int) -> None:
+        """Rows and bytes since the last call."""
+
+    def table_finished(self, receipt: Receipt) -> None: ...
+
+
+class Events:
+    """Progress as JSON lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.done: dict[str, tuple[int, int]] = {}
+        self.told_at: dict[str, float] = {}
+
+    def table_started(self, label: str, chunks: int, bytes_estimate: int) -> None:
+        self.told_at[label] = monotonic()
+        self._tell("table_started", table=label, chunks=chunks, bytes_estimate=bytes_estimate)
+
+    def progress(self, label: str, rows: int, bytes_read: int) -> None:
+        rows_before, bytes_before = self.done.get(label, (0, 0))
+        self.done[label] = rows_all, bytes_all = rows_before + rows, bytes_before + bytes_read
+        if monotonic() - self.told_at.get(label, 0.0) >= EVENT_SECONDS_MIN:
+            self.told_at[label] = monotonic()
+            self._tell("progress", table=label, rows=rows_all, bytes=bytes_all)
+
+    def table_finished(self, receipt: Receipt) -> None:
+        told = {"table": receipt.table, "status": receipt.status, "run_id": receipt.run_id, "rows": receipt.rows_loaded}
+        self._tell("table_finished", **told, **({"error": receipt.error} if receipt.error else {}))
+
+    def _tell(self, event: str, **fields: object) -> None:
+        print(json.dumps({"event": event, **fields}, default=str), file=self.stream, flush=True)
+
+
+class Rate(ProgressColumn):
+    """Rows, rows/s and MB of one table so far."""
+
+    def render(self, task: Task) -> Text:
+        rows, seconds = task.fields["rows"], task.elapsed or 0.0
+        rate = f" {rows / seconds:>11,.0f} rows/s" if seconds > 0 else ""
+        return Text(f"{rows:>12,} rows{rate} {task.completed / 1e6:>10,.1f} MB")
+
+
+class Bars:
+    """Progress as one bar a table."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.shown = progress
+        self.tasks: dict[str, TaskID] = {}
+        self.rows: dict[str, int] = {}
+
+    def table_started(self, label: str, chunks: int, bytes_estimate: int) -> None:
+        del chunks
+        # A heap is about as long as its CSV; the bar is full when the receipt is there, not when the guess is reached.
+        self.tasks[label] = self.shown.add_task(_one_line(label), total=max(bytes_estimate, 1), rows=0)
+        self.rows[label] = 0
+
+    def progress(self, label: str, rows: int, bytes_read: int) -> None:
+        self.rows[label] += rows
+        self.shown.update(self.tasks[label], advance=bytes_read, rows=self.rows[label])
+
+    def table_finished(self, receipt: Receipt) -> None:
+        task = self.tasks.get(receipt.table)
+        if task is not None:
+            done = max(receipt.bytes_read, 1)
+            self.shown.update(task, completed=done, total=done, rows=receipt.rows_loaded)
+            self.shown.stop_task(task)
+
+
+@contextmanager
+def observing(stream: TextIO | None = None) -> Iterator[Observer]:
+    """Bars where the stream (standard error) is a terminal, JSON lines elsewhere."""
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield Events(stream)
+        return
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        Rate(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(file=stream), refresh_per_second=5) as progress:
+        yield Bars(progress)
+
+
+def console(stream: TextIO | None = None) -> Console:
+    stream = stream or sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else PIPED_COLUMNS, markup=False, highlight=False)
+
+
+def _one_line(text: object) -> str:
+    """Names may hold line breaks and escape sequences; a table of names must not."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
+
+
+def _table(heads: Iterable[str], rows: Iterable[Sequence[Text | str]]) -> Table:
+    """A plain table; heads that begin with `>` stand over numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for head in heads:
+        number = head.startswith(">")
+        table.add_column(head.removeprefix(">"), justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(_one_line(cell)) for cell in row))
+    return table
+
+
+def status_text(status: str) -> Text:
+    return Text(status, style=STATUS_STYLES.get(status, ""))
+
+
+def show_receipts(receipts: Sequence[Receipt], to: Console) -> None:
+    """One row a table, then what is to be known beside the numbers."""
+    heads = ("table", "mode", "status", ">rows", ">MB read", ">MB staged", ">seconds", ">rows/s")
+    to.print(_table(heads, [_receipt_row(receipt) for receipt in receipts]))
+    for receipt in receipts:
+        for line in _remarks(receipt):
+            to.print(Text(f"  {_one_line(receipt.table)}: {line}", style="red" if line.startswith("FAILED") else ""))
+
+
+def _receipt_row(receipt: Receipt) -> tuple[Text | str, ...]:
+    return (
+        receipt.table,
+        receipt.mode,
+        status_text(receipt.status),
+        f"{receipt.rows_loaded:,}",
+        f"{receipt.bytes_read / 1e6:,.1f}",
+        f"{receipt.bytes_staged / 1e6:,.1f}",
+        f"{receipt.seconds.get('total', 0.0):,.1f}",
+        f"{receipt.rows_per_second:,.0f}",
+    )
+
+
+def _remarks(receipt: Receipt) -> Iterator[str]:
+    if receipt.error:
+        remedy = receipt.error.get("remedy")
+        yield f"FAILED: {receipt.error['message']}{f'. {remedy}' if remedy else ''}"
+    for loss in receipt.losses:
+        yield f"{loss['rows']:,} rows with {loss['reason']} in {loss['column']}: policy {loss['policy']}"
+    yield from receipt.notes
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], to: Console, columns: Sequence[str] = ()) -> None:
+    """Plain objects as a table; of columns that are not named, all in order of appearance."""
+    heads = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
+    numbers = {head for head in heads if any(isinstance(row.get(head), int | float) for row in rows)}
+    cells = [[_cell(row.get(head)) for head in heads] for row in rows]
+    to.print(_table([f">{head}" if head in numbers else head for head in heads], cells))
+
+
+def _cell(value: object) -> Text | str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=str) if value else "-"
+    return status_text(str(value)) if value in STATUS_STYLES else str(value)
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The errors themselves, out of the groups that task groups wrap them in."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in leaves(each)]
+    return [error]
+
+
+def failure_lines(error: BaseException) -> list[str]:
+    """What went wrong and what to do, for one error; nothing of an unexpected one's text, which may quote a row."""
+    if isinstance(error, ConfigError | RefusedError):
+        what = "the configuration is refused" if isinstance(error, ConfigError) else "refused"
+        lines = error.faults if len(error.faults) == 1 else [f"{what}, {len(error.faults)} faults:", *error.faults]
+    elif isinstance(error, BorealisError):
+        lines = [f"{error.message}.", *([f"{error.remedy}."] if error.remedy else [])]
+    elif isinstance(error, OSError):
+        lines = [f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"]
+    else:
+        lines = [f"unexpected {type(error).__name__} at {_place(error)}", "BOREALIS_DEBUG=1 shows it; please report it"]
+    return [*lines, *getattr(error, "__notes__", [])]
+
+
+def _place(error: BaseException) -> str:
+    trace, place = error.__traceback__, "an unknown place"
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if "engine" in code.co_filename:
+            place = f"{code.co_filename.rpartition('engine')[2].lstrip('/')}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def failure_json(error: BaseException) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "code": getattr(error, "code", "unexpected") if isinstance(error, BorealisError) else "unexpected",
+        "message": error.message if isinstance(error, BorealisError) else " ".join(failure_lines(error)),
+        "remedy": getattr(error, "remedy", ""),
+        "retryable": bool(getattr(error, "retryable", False)),
+    }
+    if isinstance(error, ConfigError | RefusedError):
+        told["faults"] = error.faults
+    return told
