@@ -92,7 +92,7 @@ def test_adapters_know_neither_each_other_nor_what_calls_them():
 
 
 def test_nothing_in_the_engine_imports_what_is_above_the_flow():
-    above = {"engine.cli": [], "engine.wiring": ["engine.cli", "handlers"], "handlers": []}
+    above = {"engine.cli": [], "engine.wiring": ["engine.cli", "engine.local.demo", "handlers"], "handlers": []}
     assert not [
         (module, imported)
         for module, imported in arrows("engine")
@@ -128,7 +128,8 @@ def test_a_driver_lives_in_one_place(driver):
 
 @pytest.mark.parametrize("path", sources("engine", "handlers", "benchmarks", "tests"), ids=name_of)
 def test_a_file_fits_in_the_head(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_MAX
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LINES_MAX
 
 
 @pytest.mark.parametrize("path", sources("engine", "handlers", "benchmarks"), ids=name_of)
