@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol, TextIO
 
@@ -224,13 +226,10 @@ def failure_lines(error: BaseException) -> list[str]:
 
 
 def _place(error: BaseException) -> str:
-    trace, place = error.__traceback__, "an unknown place"
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if "engine" in code.co_filename:
-            place = f"{code.co_filename.rpartition('engine')[2].lstrip('/')}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
+    """The last line of our own that the error passed."""
+    ours = str(Path(__file__).parent)
+    lines = traceback.extract_tb(error.__traceback__)
+    return next((f"{each.filename}:{each.lineno}" for each in reversed(lines) if each.filename.startswith(ours)), "?")
 
 
 def failure_json(error: BaseException) -> dict[str, Any]:
