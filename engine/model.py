@@ -148,6 +148,8 @@ class Receipt:
     seconds: dict[str, float] = field(default_factory=dict)
     rows_per_second: float = 0.0
     watermark: str | None = None
+    lag_seconds: float | None = None
+    """Of an incremental run: how far what is known to be complete was behind the source's clock."""
     losses: list[dict[str, Any]] = field(default_factory=list)
     """`{"column", "reason", "policy", "rows"}` each."""
     verification: dict[str, Any] = field(default_factory=dict)

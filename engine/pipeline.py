@@ -82,8 +82,7 @@ class Pipeline:
 
     plan: TablePlan
     run_id: str
-    path: str
-    """Of its files under the run's stage path."""
+    """Its name in the ledger, and of its folder on the stage."""
     landing: str
     """The landing table, quoted and qualified."""
     snapshot: Snapshot
@@ -176,7 +175,7 @@ class Pipeline:
             async for file in files:
                 try:
                     with self.phases.timed("put"):
-                        await self.target.put(self.path, file)
+                        await self.target.put(self.run_id, file)
                 finally:
                     self._forget(file)
                 self.copied.bytes_staged += file.file_bytes
@@ -189,7 +188,7 @@ class Pipeline:
         next file, or the end of the stream, brings us here again."""
         while chunks := self._assembly.take():
             with self.phases.timed("load"):
-                await self.target.load(self.plan, self.landing, self.path, self.run_id, chunks)
+                await self.target.load(self.plan, self.landing, self.run_id, chunks)
 
 
 def _is_retryable(error: Exception) -> bool:

@@ -213,6 +213,8 @@ class TablePlan:
     target_exists: bool
     window: Window | None = None
     reader: str = "copy"
+    lag_s: float | None = None
+    """Of an incremental table: seconds by which what is known to be complete is behind the clock."""
     notes: tuple[str, ...] = ()
 
     @property

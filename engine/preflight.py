@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from engine.config import Config, Resolved, TableOptions
@@ -273,6 +274,7 @@ class Preflight:
             target_exists=choice.existing is not None,
             window=window,
             reader=choice.options.reader,
+            lag_s=self._horizon.lag_s + choice.options.cursor_lag_s if window and self._horizon else None,
             notes=tuple(notes),
         )
 
@@ -294,18 +296,12 @@ class Preflight:
         return "swap"
 
 
-def table_keys(choices: Mapping[int, Choice]) -> dict[int, tuple[Table, Cursor]]:
+def number_cursors(tables: Mapping[int, tuple[TableOptions, Table]]) -> dict[int, tuple[Table, Cursor]]:
     """The tables whose cursor is a number, for the horizon; a cursor that is refused is refused by the plan."""
     found = {}
-    for oid, choice in choices.items():
-        if choice.options.mode == "incremental":
-            try:
-                cursor = cursor_of(choice.table, choice.options.cursor or "")
-            except RefusedError:
-                continue
+    for oid, (options, table) in tables.items():
+        with suppress(RefusedError):
+            cursor = cursor_of(table, options.cursor or "")
             if cursor.number:
-                found[oid] = (choice.table, cursor)
+                found[oid] = (table, cursor)
     return found
-
-
-__all__ = ["Choice", "Preflight", "choose", "table_keys"]

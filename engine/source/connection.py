@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -19,7 +19,7 @@ APPLICATION_NAME = "borealis"
 VERSION_MIN = 140000
 """TID range scans, which chunks are made of, came with PostgreSQL 14."""
 
-Connection = asyncpg.Connection[Any]
+Connection: TypeAlias = asyncpg.Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import anyio
 
 from engine.errors import RefusedError, SourceError
+from engine.model import Table
 from engine.plan import Cursor
 from engine.quoting import literal
 from engine.source.connection import APPLICATION_NAME, Address, Connection, connected, translated
 from engine.sql import source as sql
-from engine.model import Table
 
 VISIBLE_AFTER_S = 0.1
 """A backend publishes its transaction's start a moment after taking the time; so the clock is read this much earlier."""

@@ -28,6 +28,7 @@ class Snapshot:
 
     def __init__(self, address: Address, holder: Connection, snapshot_id: str, identity: str, readers: int) -> None:
         self.id = snapshot_id
+        self.readers = readers
         self.holder = holder
         self._address = address
         self._identity = identity

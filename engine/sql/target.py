@@ -53,6 +53,8 @@ def landing_name(target_name: str, run_id: str) -> str:
     return f"{target_name[:200]}__{run_id.upper()}"
 
 
+WHO = "SELECT CURRENT_VERSION(), CURRENT_ACCOUNT(), CURRENT_ROLE(), CURRENT_WAREHOUSE()"
+
 # --- the ground -------------------------------------------------------------------------------------------------
 
 
@@ -102,16 +104,17 @@ def columns_of(fields: Sequence[Field]) -> str:
     return ", ".join(f"{quote(f.target)} {f.target_type}" for f in fields)
 
 
-def create_landing(names: Names, landing: str, fields: Sequence[Field], *, transient: bool) -> str:
+def create_landing(names: Names, landing: str, fields: Sequence[Field], mark: str, *, transient: bool) -> str:
+    """`mark` becomes the table's comment: it names the run."""
     kind = "TRANSIENT TABLE" if transient else "TABLE"
-    return f"CREATE OR REPLACE {kind} {names.ours(landing)} ({columns_of(fields)})"
+    return f"CREATE OR REPLACE {kind} {names.ours(landing)} ({columns_of(fields)}) COMMENT = {sf_literal(mark)}"
 
 
-def create_landing_like(names: Names, landing: str, plan: TablePlan, *, transient: bool) -> list[str]:
-    """A landing table that will take the published one's place: its grants and columns, evolved."""
+def create_landing_like(names: Names, landing: str, plan: TablePlan, mark: str, *, transient: bool) -> list[str]:
+    """A landing table that will take the published one's place: its grants and columns, evolved; `mark` its comment."""
     kind = "TRANSIENT TABLE" if transient else "TABLE"
     create = f"CREATE OR REPLACE {kind} {names.ours(landing)} LIKE {names.table(plan.target_name)} COPY GRANTS"
-    return [create, *alter(names.ours(landing), plan.evolution)]
+    return [create, *alter(names.ours(landing), plan.evolution), comment(names.ours(landing), mark)]
 
 
 def alter(table: str, evolution: Evolution) -> list[str]:
@@ -320,9 +323,23 @@ def merge(names: Names, plan: TablePlan, landing: str, options: MergeOptions) ->
     )
 
 
+def delete_flagged(table: str, deleted: Field) -> str:
+    return f"DELETE FROM {table} s WHERE {_is_set(deleted)}"
+
+
 def _is_set(item: Field) -> str:
     column = f"s.{quote(item.target)}"
     return f"COALESCE({column}, FALSE)" if item.target_type == "BOOLEAN" else f"{column} IS NOT NULL"
+
+
+def add_mark(table: str, column: str) -> str:
+    """The column that notes when a row was found gone; it may be repeated."""
+    return f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {quote(column)} TIMESTAMP_NTZ(6)"
+
+
+def unmarked(table: str, column: str | None) -> str:
+    """The rows that are not marked as gone, as a table expression."""
+    return f"(SELECT * FROM {table} WHERE {quote(column)} IS NULL)" if column else table
 
 
 def delete_missing(names: Names, target_name: str, keys_table: str, key: Sequence[Field]) -> str:

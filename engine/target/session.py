@@ -26,6 +26,7 @@ T = TypeVar("T")
 class Result:
     rows: list[Row]
     rowcount: int
+    columns: tuple[str, ...] = ()
 
 
 _BY_NUMBER: dict[int, tuple[str, bool]] = {
@@ -115,7 +116,8 @@ class Session:
         self.statements += 1
         with self._connection.cursor() as cursor:
             cursor.execute(statement, tuple(parameters) or None)
-            return Result(cursor.fetchall() if cursor.description else [], cursor.rowcount or 0)
+            columns = tuple(column.name for column in cursor.description or ())
+            return Result(cursor.fetchall() if columns else [], cursor.rowcount or 0, columns)
 
     def close(self) -> None:
         with suppress(Exception):  # the session ends with its connection, whatever the farewell says

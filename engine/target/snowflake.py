@@ -125,15 +125,13 @@ class Target:
             tables[self.names.schema], tables[self.names.state_schema], dict(map(_watermark, marks)), _streamed(streams)
         )
 
-    async def put(self, path: str, file: StagedFile) -> None:
-        """Uploads a file under the run's path. Repeating it overwrites the same bytes."""
-        statement = sql.put(self.names, f"{self.stage_path}/{path}", str(file.path), self._codec)
+    async def put(self, run_id: str, file: StagedFile) -> None:
+        """Uploads a file into the run's folder. Repeating it overwrites the same bytes."""
+        statement = sql.put(self.names, f"{self.stage_path}/{run_id}", str(file.path), self._codec)
         rows = await self.execute(statement, doing=f"cannot upload a staged file of chunk {file.chunk}")
         assert rows and str(rows[0][6]).upper() == "UPLOADED", rows
 
-    async def load(
-        self, plan: TablePlan, table: str, path: str, run_id: str, chunks: Sequence[WholeChunk]
-    ) -> None:
+    async def load(self, plan: TablePlan, table: str, run_id: str, chunks: Sequence[WholeChunk]) -> None:
         """Loads whole chunks and notes them in the ledger, in one transaction; done once, however often it is tried."""
         files = [name for chunk in chunks for name in chunk.files]
         first = True
@@ -143,7 +141,7 @@ class Target:
                     if not first and await self._loaded(session, run_id, chunks):
                         return
                     copy = sql.copy_into(
-                        self.names, table, plan.fields, f"{self.stage_path}/{path}", files,
+                        self.names, table, plan.fields, f"{self.stage_path}/{run_id}", files,
                         codec=self._codec, force=not first,
                     )  # fmt: skip
                     first = False

@@ -1,0 +1,124 @@
+"""Turns settings into the ways to reach both sides: addresses of the source, sessions at the target."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import orjson
+
+from engine.config import Config
+from engine.errors import ConfigError
+from engine.source.connection import Address
+from engine.sql.target import SESSION_PARAMETERS, Names
+from engine.target.session import SessionPool
+
+
+def names_of(config: Config) -> Names:
+    return Names(config.target.database, config.target.schema_name, config.target.state_schema)
+
+
+def addresses(config: Config) -> tuple[Address, Address | None]:
+    """Where rows are read, and the primary where that is another."""
+    source = config.source
+
+    def address(dsn: str) -> Address:
+        return Address(
+            _with_tls(dsn, source.sslmode, str(source.sslrootcert) if source.sslrootcert else None),
+            source.password.get_secret_value() if source.password else None,
+            source.connect_timeout_s,
+            source.statement_timeout_s,
+            source.lock_timeout_s,
+        )
+
+    primary = address(source.primary_dsn.get_secret_value()) if source.primary_dsn else None
+    return address(source.dsn.get_secret_value()), primary
+
+
+def _with_tls(dsn: str, sslmode: str | None, sslrootcert: str | None) -> str:
+    wanted = {name: value for name, value in (("sslmode", sslmode), ("sslrootcert", sslrootcert)) if value}
+    if not wanted:
+        return dsn
+    url = urlsplit(dsn)
+    return url._replace(query=urlencode(dict(parse_qsl(url.query)) | wanted)).geturl()
+
+
+@asynccontextmanager
+async def sessions(config: Config, run_id: str) -> AsyncIterator[SessionPool]:
+    """Sessions at the target: Snowflake, or the embedded warehouse, served from here if nobody serves it yet."""
+    sessions_max = config.limits.loaders + 2
+    if config.target.local is not None:
+        from engine.local.warehouse.process import attach_or_serve
+
+        with attach_or_serve(config.target.local) as endpoint:
+            place = f"the embedded warehouse in {config.target.local}"
+            reach = {"host": endpoint.host, "port": endpoint.port, "protocol": "http", "account": "local",
+                     "user": "borealis", "password": "none"}  # fmt: skip
+            async with _pool(reach | _common(config, run_id), place, sessions_max) as pool:
+                yield pool
+        return
+    place = f"Snowflake ({config.target.host or config.target.account})"
+    async with _pool(_login(config) | _common(config, run_id), place, sessions_max) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def _pool(parameters: dict[str, Any], place: str, sessions_max: int) -> AsyncIterator[SessionPool]:
+    pool = SessionPool(parameters, place, sessions_max)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+def _common(config: Config, run_id: str) -> dict[str, Any]:
+    target = config.target
+    tag = orjson.dumps({"app": "borealis", "run": run_id, "tag": target.query_tag}).decode()
+    return {
+        "database": target.database,
+        "login_timeout": round(target.login_timeout_s),
+        "network_timeout": round(target.network_timeout_s),
+        "application": "borealis",
+        "session_parameters": {
+            **SESSION_PARAMETERS,
+            "STATEMENT_TIMEOUT_IN_SECONDS": round(target.statement_timeout_s),
+            "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS": round(target.queue_timeout_s),
+            "QUERY_TAG": tag,
+        },
+    }
+
+
+def _login(config: Config) -> dict[str, Any]:
+    target = config.target
+    login: dict[str, Any] = {
+        name: value
+        for name in ("account", "user", "host", "port", "role", "warehouse", "authenticator")
+        if (value := getattr(target, name)) is not None
+    }
+    if target.host is not None:
+        login["protocol"] = target.protocol
+    if target.password is not None:
+        login["password"] = target.password.get_secret_value()
+    passphrase = target.private_key_passphrase.get_secret_value() if target.private_key_passphrase else None
+    if target.private_key is not None:
+        login["private_key"] = _private_key(target.private_key.get_secret_value(), passphrase)
+    elif target.private_key_file is not None:
+        login["private_key"] = _private_key(target.private_key_file.read_text(), passphrase)
+    return login
+
+
+def _private_key(pem: str, passphrase: str | None) -> bytes:
+    """The key in the form that the connector takes from memory: DER, PKCS#8, not encrypted."""
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), passphrase.encode() if passphrase else None)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            ["target.private_key_file: is not a PEM private key that its passphrase opens; see target.private_key_passphrase"]
+        ) from error
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

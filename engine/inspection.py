@@ -1,0 +1,210 @@
+"""Looks without moving a row: is everything in reach (check), is it equal (verify), where does it stand (status)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from engine.config import Config
+from engine.connect import addresses
+from engine.errors import BorealisError
+from engine.plan import TablePlan
+from engine.replicate import source_checksum, target_checksum
+from engine.runs import plans_of
+from engine.source.connection import Address, connected, translated
+from engine.sql import source as source_sql
+from engine.sql import target as target_sql
+from engine.wiring import Opened, Refused, choose_tables, opened, parts, target_key, unreadable
+
+# --- check ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CheckItem:
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(slots=True)
+class CheckReport:
+    items: list[CheckItem] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return all(item.ok for item in self.items)
+
+    @asynccontextmanager
+    async def looking(self, name: str) -> AsyncIterator[list[str]]:
+        """Collects details for one item; a fault becomes the item's, and the check goes on."""
+        details: list[str] = []
+        began = time.monotonic()
+        try:
+            yield details
+        except BorealisError as error:
+            remedy = error.remedy
+            self.items.append(CheckItem(name, False, str(error) if not remedy else error.message, remedy))
+        else:
+            milliseconds = (time.monotonic() - began) * 1000
+            self.items.append(CheckItem(name, True, f"{'; '.join(details)} ({milliseconds:.0f} ms)"))
+
+
+_SOURCE_FACTS = """
+SELECT current_setting('server_version'), current_user, pg_is_in_recovery(), current_setting('server_encoding'),
+       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), current_setting('max_connections'),
+       (SELECT string_agg(format('%s = %s', s.name, s.setting), ', ') FROM pg_settings s
+        WHERE s.name IN ('max_standby_streaming_delay', 'hot_standby_feedback') AND pg_is_in_recovery())
+"""
+
+
+async def check(config: Config) -> CheckReport:
+    """Reaches for both sides and plans every table: access, versions, rights, settings, types."""
+    report = CheckReport()
+    source, primary = addresses(config)
+    async with report.looking("source") as details:
+        await _look_at_source(source, details)
+    if primary is not None:
+        async with report.looking("primary") as details:
+            await _look_at_source(primary, details)
+    async with report.looking("target") as details, parts(config) as made:
+        await made.target.prepare_ground()
+        ((version, account, role, warehouse),) = await made.target.execute(
+            target_sql.WHO, doing="cannot ask the target who we are"
+        )
+        details.append(f"Snowflake {version}, account {account}, role {role}, warehouse {warehouse}")
+    if report.ok:
+        async with report.looking("tables") as details:
+            planned = await plans_of(config, ())
+            details.append(f"{len(planned)} tables")
+        for each in planned if report.ok else ():
+            if isinstance(each, Refused):
+                report.items += [CheckItem(each.label, False, fault) for fault in each.faults]
+            else:
+                report.items += [CheckItem(each.table.label, True, note) for note in each.notes]
+    return report
+
+
+async def _look_at_source(address: Address, details: list[str]) -> None:
+    async with connected(address) as connection:
+        with translated("cannot ask the source who we are"):
+            version, user, standby, encoding, sees_all, connections, settings = await connection.fetchrow(_SOURCE_FACTS)
+    details.append(f"PostgreSQL {version} at {address.place} as {user}, {'standby' if standby else 'primary'}")
+    details.append(f"encoding {encoding}, max_connections {connections}")
+    details.append("sees open transactions of others" if sees_all else "does not see open transactions of others")
+    if settings:
+        details.append(settings)
+
+
+# --- verify -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class VerifyResult:
+    """One table compared now, both sides by themselves. Changes since the last run count as differences."""
+
+    table: str
+    target_table: str
+    level: str
+    rows_source: int = 0
+    rows_target: int = 0
+    checksum_source: str | None = None
+    checksum_target: str | None = None
+    excluded_columns: list[str] = field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        same = (self.rows_source, self.checksum_source) == (self.rows_target, self.checksum_target)
+        return self.error is None and same
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, **{name: getattr(self, name) for name in self.__dataclass_fields__}}
+
+
+async def verify(config: Config, names: Sequence[str], *, level: str = "checksum") -> list[VerifyResult]:
+    """Counts the rows, or sums their checksums, at both sides."""
+    async with parts(config) as made:
+        chosen = await choose_tables(config, names)
+        refused = unreadable(chosen)
+        await made.target.prepare_ground()
+        async with opened(config, made.target, chosen, refused) as found:
+            plans, more = await found.plan_all(full=True)
+            results = [
+                VerifyResult(each.label, each.target_name, level, error="\n".join(each.faults))
+                for each in [*found.refused, *more]
+            ]
+            for label in plans:
+                results.append(await _compare(made.target, found, plans[label], level))
+    return results
+
+
+async def _compare(target: Any, found: Opened, plan: TablePlan, level: str) -> VerifyResult:
+    names = target.names
+    result = VerifyResult(plan.table.label, names.table(plan.target_name), level)
+    if not plan.target_exists:
+        result.error = f"{plan.table.label}: {plan.target_name} is not at the target yet; run it first"
+        return result
+    if plan.evolution.needed:
+        changes = "; ".join(plan.evolution.notes())
+        result.error = f"{plan.table.label}: the columns differ: {changes}; run it first"
+        return result
+    table = target_sql.unmarked(names.table(plan.target_name), found.mark_of(plan))
+    try:
+        if level == "count":
+            async with found.snapshot.reader() as connection:
+                with translated(f"cannot count {plan.table.label}"):
+                    result.rows_source = await connection.fetchval(
+                        f"SELECT count(*) {source_sql.all_rows_of(plan.table)}"
+                    )
+            ((count,),) = await target.execute(target_sql.count(table), doing="cannot count the target")
+            result.rows_target = int(count)
+        else:
+            result.rows_source, total = await source_checksum(found.snapshot, plan, plan.fields)
+            result.checksum_source = str(total)
+            result.rows_target, total = await target_checksum(target, table, plan.fields)
+            result.checksum_target = str(total)
+            result.excluded_columns = [item.source for item in plan.fields if item.canonical_source is None]
+    except BorealisError as error:
+        result.error = str(error)
+    return result
+
+
+# --- status -----------------------------------------------------------------------------------------------------
+
+
+async def status(config: Config, names: Sequence[str]) -> list[dict[str, Any]]:
+    """A line a table: its watermark, how far that is behind, its last receipt, who holds its lease."""
+    async with parts(config) as made:
+        chosen = await choose_tables(config, names)
+        await made.target.prepare_ground()
+        catalogue = await made.target.catalogue()
+        receipts = await made.state.last_receipts()
+        leases = {lease["target"]: lease for lease in await made.state.leases()}
+    lines = []
+    for each, _ in chosen:
+        key = target_key(config, each)
+        existing = catalogue.tables.get(each.target_name)
+        mark = catalogue.watermarks.get(key)
+        last = receipts.get(key, {})
+        lines.append(
+            {
+                "table": each.label,
+                "target_table": each.target_name,
+                "exists": existing is not None,
+                "mode": each.options.mode,
+                "watermark": mark.settled(existing).value if mark else None,
+                "last_status": last.get("status"),
+                "last_run_id": last.get("run_id"),
+                "last_rows": last.get("rows_loaded"),
+                "last_error": (last.get("error") or {}).get("message"),
+                "lag_seconds": last.get("lag_seconds"),
+                "lease": orjson.dumps(leases[key]).decode() if key in leases else None,
+            }
+        )
+    return lines

@@ -1,0 +1,63 @@
+"""Tidies what dead runs left at the target: landing tables by their mark, replaced tables by their age, old ledger rows."""
+
+from __future__ import annotations
+
+import re
+import time
+from calendar import timegm
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.preflight import Choice
+from engine.sql import target as sql
+from engine.state.port import State
+from engine.target.snowflake import Target, TargetCatalogue, TargetTable
+
+ABANDONED_H = 24.0
+"""A run that this state has not seen may still be alive elsewhere for this long."""
+_NAME = re.compile(r"(.+)__((\d{8}T\d{6})[0-9A-F]{6}_\d+)(_K)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A table in the schema of ours: of which target table, which run made its name, and how old that run is."""
+
+    table: TargetTable
+    of: str
+    run_id: str
+    age_h: float
+
+    @property
+    def is_previous(self) -> bool:
+        """A swap leaves the replaced table under the landing name, with the mark of an earlier run, or none."""
+        return self.table.run_id != self.run_id
+
+
+def leftovers(catalogue: TargetCatalogue) -> list[Leftover]:
+    found = []
+    for table in catalogue.ours.values():
+        if match := _NAME.match(table.name):
+            began = timegm(time.strptime(match[3], "%Y%m%dT%H%M%S"))
+            found.append(Leftover(table, match[1], match[2], (time.time() - began) / 3600))
+    return found
+
+
+async def sweep(target: Target, state: State, catalogue: TargetCatalogue, choices: Sequence[Choice]) -> None:
+    """Drops what no live run needs. The caller holds the leases of the choices' tables."""
+    keep_h = {choice.target_name[:200]: choice.options.keep_previous_h for choice in choices}
+    newest: dict[str, float] = {}
+    old = leftovers(catalogue)
+    for each in old:
+        if each.is_previous:
+            newest[each.of] = min(newest.get(each.of, each.age_h), each.age_h)
+    for each in old:
+        if each.of not in keep_h:
+            continue
+        if each.is_previous:
+            dead = each.age_h >= keep_h[each.of] or each.age_h > newest[each.of]
+        else:
+            dead = each.age_h >= ABANDONED_H or await state.began(each.run_id)
+        if dead:
+            await target.execute(sql.drop(target.names.ours(each.table.name)), doing="cannot drop an abandoned table")
+    if old:
+        await target.sweep_ledger()

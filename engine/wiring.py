@@ -1,0 +1,182 @@
+"""Brings a configuration to life: the parts of one invocation, and its tables chosen, locked and seen in one snapshot."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from engine.config import Config, Resolved
+from engine.connect import addresses, names_of, sessions
+from engine.errors import RefusedError
+from engine.model import Mode
+from engine.pipeline import unwrapped
+from engine.plan import TablePlan
+from engine.preflight import Choice, Preflight, choose, number_cursors
+from engine.source import catalogue as source_catalogue
+from engine.source.catalogue import Relation
+from engine.source.connection import connected, translated
+from engine.source.horizon import Horizon, read_horizon
+from engine.source.snapshot import Snapshot, open_snapshot
+from engine.state.port import State
+from engine.state.sqlite import SqliteState
+from engine.target.snowflake import Target, TargetCatalogue
+
+LATE_COMMIT_WAIT_S = 5.0
+"""How long a run waits for transactions that were open when it read a numeric cursor's greatest value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one invocation works with."""
+
+    config: Config
+    run_id: str
+    target: Target
+    state: State
+
+
+@dataclass(slots=True)
+class Refused:
+    """A table whose plan was refused, in the place of its plan."""
+
+    label: str
+    target_name: str
+    mode: Mode
+    faults: list[str]
+
+    def to_json(self) -> dict[str, object]:
+        return {"table": self.label, "target_table": self.target_name, "mode": self.mode, "faults": self.faults}
+
+
+def new_run_id() -> str:
+    """Sorts by time: 20261123T101500 and six random hex digits. A table's run adds its number."""
+    return time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + secrets.token_hex(3).upper()
+
+
+@asynccontextmanager
+async def parts(config: Config) -> AsyncIterator[Parts]:
+    """Opens the target, made ready for a run, and the state."""
+    run_id = new_run_id()
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(sessions(config, run_id))
+        target = Target(
+            names_of(config),
+            pool,
+            stage_path=run_id,
+            codec=config.limits.codec,
+            transient=config.target.transient,
+            attempts=config.limits.attempts,
+        )
+        yield Parts(config, run_id, target, SqliteState(config.state.path))
+
+
+# --- choosing ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Opened:
+    """Tables chosen, locked and seen in one snapshot, beside the target as it is."""
+
+    snapshot: Snapshot
+    preflight: Preflight
+    catalogue: TargetCatalogue
+    choices: list[Choice] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+    async def plan_all(self, *, full: bool) -> tuple[dict[str, TablePlan], list[Refused]]:
+        """A plan for each table by its label, and the tables that are refused; as many at once as there are readers."""
+        plans: dict[str, TablePlan] = {}
+        refused: list[Refused] = []
+
+        async def plan_next(choices: Iterator[Choice]) -> None:
+            for choice in choices:
+                try:
+                    plans[choice.label] = await self.preflight.plan(choice, full=full)
+                except RefusedError as error:
+                    refused.append(Refused(choice.label, choice.target_name, choice.options.mode, error.faults))
+
+        choices = iter(self.choices)
+        with unwrapped():
+            async with anyio.create_task_group() as tasks:
+                for _ in range(self.snapshot.readers):
+                    tasks.start_soon(plan_next, choices)
+        return {choice.label: plans[choice.label] for choice in self.choices if choice.label in plans}, refused
+
+    def mark_of(self, plan: TablePlan) -> str | None:
+        """The target's column that marks rows as gone at the source, where there is one."""
+        options = next(choice.options for choice in self.choices if choice.label == plan.table.label)
+        return options.soft_column if options.deletes == "reconcile" else None
+
+
+async def choose_tables(config: Config, names: Sequence[str]) -> list[tuple[Resolved, Relation]]:
+    """Raises ConfigError for what is not there, RefusedError for what the role may not read."""
+    source, _ = addresses(config)
+    async with connected(source) as connection:
+        with translated("cannot list the source's tables"):
+            relations = await source_catalogue.relations(connection)
+    by_name = {(r.schema, r.name): r for r in relations}
+    resolved = config.resolve([(r.schema, r.name, r.kind, r.is_partition) for r in relations], names)
+    return [(each, by_name[each.schema, each.name]) for each in resolved]
+
+
+async def _horizon(config: Config, chosen: Sequence[tuple[Resolved, Relation]]) -> Horizon | None:
+    """Read before the snapshot: what commits in between is then above it."""
+    incremental = [(each, relation) for each, relation in chosen if each.options.mode == "incremental"]
+    if not incremental:
+        return None
+    source, primary = addresses(config)
+    async with connected(source) as connection:
+        with translated("cannot read the catalogue"):
+            tables = await source_catalogue.tables(connection, [relation.oid for _, relation in incremental])
+    numbers = number_cursors({r.oid: (each.options, tables[r.oid]) for each, r in incremental if r.oid in tables})
+    return await read_horizon(
+        primary or source,
+        source if primary else None,
+        numbers,
+        lag_s=min(each.options.cursor_lag_s for each, _ in incremental),
+        wait_s=LATE_COMMIT_WAIT_S,
+    )
+
+
+@asynccontextmanager
+async def opened(
+    config: Config, target: Target, chosen: Sequence[tuple[Resolved, Relation]], refused: list[Refused]
+) -> AsyncIterator[Opened]:
+    horizon = await _horizon(config, chosen)
+    source, _ = addresses(config)
+    relations = [relation for _, relation in chosen]
+    async with open_snapshot(source, relations, config.limits.readers) as snapshot:
+        tables = await snapshot.tables(relations)
+        catalogue = await target.catalogue()
+        preflight = Preflight(config, snapshot, horizon, catalogue.streamed)
+        found = Opened(snapshot, preflight, catalogue, refused=refused)
+        for each, relation in chosen:
+            try:
+                found.choices.append(choose(each, tables[relation.oid], catalogue, target_key(config, each)))
+            except RefusedError as error:
+                found.refused.append(Refused(each.label, each.target_name, each.options.mode, error.faults))
+        yield found
+
+
+def target_key(config: Config, resolved: Resolved) -> str:
+    """The target table's name in leases and watermarks."""
+    return f"{config.target.schema_name}.{resolved.target_name}"
+
+
+def unreadable(chosen: list[tuple[Resolved, Relation]]) -> list[Refused]:
+    """Takes out the tables that the role may not read: each is refused by itself, the others go on."""
+    refused = [
+        Refused(
+            each.label, each.target_name, each.options.mode,
+            [f"{each.label}: the role may not read it; GRANT USAGE on its schema and SELECT on the table"],
+        )
+        for each, relation in chosen
+        if not relation.readable
+    ]  # fmt: skip
+    chosen[:] = [pair for pair in chosen if pair[1].readable]
+    return refused
