@@ -73,7 +73,7 @@ class Source(Section):
     connections_max: int | None = Field(
         default=None,
         ge=2,
-        description="Most connections to the source at once; `limits.readers` and the snapshot's holder fit in.",
+        description="Most connections to the source at once; `limits.readers` and one for the snapshot must fit.",
     )
 
 
@@ -243,6 +243,20 @@ class Config(Section):
         defaults = info.data.get("defaults")
         return tuple(table.over(defaults) for table in tables) if defaults else tables
 
+    @field_validator("limits")
+    @classmethod
+    def _within_connections(cls, limits: Limits, info: ValidationInfo) -> Limits:
+        """Readers that nobody asked for are fewer where connections are scarce."""
+        source = info.data.get("source")
+        if source is None or source.connections_max is None or limits.readers < source.connections_max:
+            return limits
+        if "readers" in limits.model_fields_set:
+            raise ValueError(
+                f"{limits.readers} readers and the snapshot's connection are more than source.connections_max "
+                f"{source.connections_max}; lower readers, or raise connections_max"
+            )
+        return limits.model_copy(update={"readers": source.connections_max - 1})
+
     def resolve(self, relations: Sequence[Relation], names: Sequence[str] = ()) -> list[Resolved]:
         """The relations to replicate, of those at the source; raises ConfigError with every fault of the choice."""
         resolved, faults = select(self.tables, relations, names)
@@ -284,7 +298,7 @@ def parse(values: Mapping[str, Any], *, base: Path | None = None, origins: Mappi
     """The configuration of plain values; relative paths start from `base`, `origins` says where a setting came from."""
     faults = between_settings(values)
     try:
-        config = Config.model_validate({"state": {}, **values}, context={"base": base})
+        config = Config.model_validate({"state": {}, "limits": {}, **values}, context={"base": base})
     except ValidationError as invalid:
         faults = [*of_validation(invalid, Config, values, origins or {}), *faults]
     if faults:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from engine.config_types import Seconds, Section, StoredName, TableName, TargetType, Zone
+from engine.config_types import Seconds, Section, StoredName, TableName, TargetType, Zone, stored_name
 from engine.model import Mode, OnLoss
 from engine.selection import NamePattern
 
@@ -73,15 +73,18 @@ class TableDefaults(Section):
     )
     cursor_lag_s: Seconds = Field(
         default=0,
-        description="Seconds to stay behind the newest safe cursor value, for clocks that are not the source's own.",
+        description="Seconds that a watermark stays behind the clock, for clocks that are not the source's own; set in "
+        "all incremental tables it replaces the look at open transactions, where the role cannot see them.",
     )
     cursor_timezone: Zone = Field(default="UTC", description="Time zone of a cursor that is a timestamp without one.")
     exclude_columns: tuple[str, ...] = Field(default=(), description="Columns of the source that are not replicated.")
     allow_empty: bool = Field(
         default=False, description="Whether a source table that became empty may empty a target table that is not."
     )
-    verify: Literal["none", "count", "checksum"] = Field(
-        default="count", description="Check of the target against the source at the end of each run."
+    verify: Literal["count", "checksum"] = Field(
+        default="count",
+        description="Gate between landing table and target: `count` compares the rows with those read; `checksum` also "
+        "the values, computed in each database by itself.",
     )
     keep_previous_h: float = Field(
         default=24,
@@ -122,7 +125,7 @@ class TableOptions(TableDefaults):
         return tuple(NamePattern.parse(text) for text in self.exclude)
 
     def over(self, defaults: TableDefaults) -> TableOptions:
-        """These options with each that is not set taken from the defaults, and `auto` made definite where it can be."""
+        """These options, each that is not set taken from the defaults, and what depends on others made definite."""
         inherited = {
             name: getattr(defaults, name)
             for name in defaults.model_fields_set - self.model_fields_set
@@ -130,6 +133,8 @@ class TableOptions(TableDefaults):
         }
         merged = self.model_copy(update=inherited)
         chosen: dict[str, Any] = {}
+        if merged.deletes == "reconcile" and merged.soft_column:
+            chosen["soft_column"] = stored_name(merged.soft_column)
         if merged.mode == "incremental" and merged.publish == "auto":
             chosen["publish"] = "merge"
         if merged.publish == "append" and "null_cursor" not in merged.model_fields_set:

@@ -23,7 +23,7 @@ def _absolute(path: Path, info: ValidationInfo) -> Path:
     return Path(base, path.expanduser()) if base else path.expanduser()
 
 
-def _stored_name(text: str) -> str:
+def stored_name(text: str) -> str:
     """A name of the target as stored: upper case unless it stands in double quotes, as in Snowflake's own SQL."""
     if len(text) > 2 and text[0] == text[-1] == '"':
         return text[1:-1].replace('""', '"')
@@ -69,7 +69,7 @@ def _table_name(text: str) -> str:
 
 
 FilePath = Annotated[Path, AfterValidator(_absolute)]
-StoredName = Annotated[str, Field(max_length=240), AfterValidator(_stored_name)]
+StoredName = Annotated[str, Field(max_length=240), AfterValidator(stored_name)]
 """255 is Snowflake's limit; the rest is room for the prefix of a landing table."""
 TableName = Annotated[str, AfterValidator(_table_name)]
 TargetType = Annotated[str, AfterValidator(_target_type)]

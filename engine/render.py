@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -33,17 +33,6 @@ EVENT_SECONDS_MIN = 5.0
 STATUS_STYLES = {"COMPLETE": "green", "PARTIAL": "yellow", "FAILED": "red"}
 PIPED_COLUMNS = 200
 """Where the output is no terminal nobody's window limits it, and a cut cell would lose what it says."""
-
-
-class Observer(Protocol):
-    """Told of a run while it goes on, from the thread of its event loop."""
-
-    def table_started(self, label: str, chunks: int, bytes_estimate: int) -> None: ...
-
-    def progress(self, label: str, rows: int, bytes_read: int) -> None:
-        """Rows and bytes since the last call."""
-
-    def table_finished(self, receipt: Receipt) -> None: ...
 
 
 class Events:
@@ -109,7 +98,7 @@ class Bars:
 
 
 @contextmanager
-def observing(stream: TextIO | None = None) -> Iterator[Observer]:
+def observing(stream: TextIO | None = None) -> Iterator[Events | Bars]:
     """Bars where the stream (standard error) is a terminal, JSON lines elsewhere."""
     stream = stream or sys.stderr
     if not stream.isatty():

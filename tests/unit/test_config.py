@@ -4,13 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from engine.config import Config, load, parse
+from engine.config import load, parse
 from engine.config_values import MINIMAL
 from engine.errors import ConfigError
-from engine.selection import NamePattern, written
 
 SECRET = "hunter2"
 DSN = f"postgresql://reader:{SECRET}@127.0.0.1:5432/shop"
@@ -24,20 +21,6 @@ def values(*tables, **sections):
 def faults(configuration):
     with pytest.raises(ConfigError) as refused:
         parse(configuration)
-    return refused.value.faults
-
-
-def relations(*labels, kind="r", partition=False):
-    return [(*label.split("."), kind, partition) for label in labels]
-
-
-def labels(resolved):
-    return [each.label for each in resolved]
-
-
-def resolution_faults(config, relations, names=()):
-    with pytest.raises(ConfigError) as refused:
-        config.resolve(relations, names)
     return refused.value.faults
 
 
@@ -256,6 +239,17 @@ def test_limits_that_cannot_fit_are_refused_with_the_sum():
     assert parse(values(limits={**limits, "file_bytes_max": "64MiB"})).limits.bytes_in_flight_max == 512 * 1024**2
 
 
+def test_readers_fit_in_the_connections_that_the_source_allows():
+    source = {"dsn": DSN, "connections_max": 3}
+    assert parse({**values(), "source": source}).limits.readers == 2
+    assert faults({**values(limits={"readers": 3}), "source": source}) == [
+        (
+            "limits: 3 readers and the snapshot's connection are more than source.connections_max 3; "
+            "lower readers, or raise connections_max"
+        )
+    ]
+
+
 def test_a_level_must_suit_the_codec():
     assert "at most 3 with gzip" in faults(values(limits={"compression_level": 9}))[0]
     assert parse(values(limits={"compression_level": 9, "codec": "zstd"})).limits.compression_level == 9
@@ -307,6 +301,12 @@ def test_incremental_publishes_by_merge_unless_told():
     assert parse(values({"name": "public.a", "mode": "incremental", "cursor": "c"})).tables[0].publish == "merge"
 
 
+def test_a_mark_of_reconcile_is_a_column_of_the_target_and_one_of_soft_of_the_source():
+    table = {"name": "public.a", "mode": "incremental", "cursor": "c", "soft_column": "gone_at"}
+    assert parse(values({**table, "deletes": "reconcile"})).tables[0].soft_column == "GONE_AT"
+    assert parse(values({**table, "deletes": "soft"})).tables[0].soft_column == "gone_at"
+
+
 @pytest.mark.parametrize(
     ("text", "stored"), [("analytics", "ANALYTICS"), ('"analytics"', "analytics"), ('"a""b"', 'a"b'), ("x y", "X Y")]
 )
@@ -319,122 +319,6 @@ def test_names_of_the_target_are_folded_as_in_its_own_sql(text, stored):
 def test_a_type_is_normalised(text, type_):
     config = parse(values({"name": "public.a", "columns": {"c": {"type": text}}}))
     assert config.tables[0].columns["c"].type == type_
-
-
-# Which tables are meant
-
-
-def config_of(*tables: dict) -> Config:
-    return parse(values(*tables))
-
-
-def test_exact_names_win_over_patterns_and_the_first_pattern_over_the_next():
-    config = config_of(
-        {"name": "public.o*", "reader": "cursor"},
-        {"name": "public.*", "exclude": ["public.tmp_?"]},
-        {"name": "public.orders"},
-    )
-    found = config.resolve(relations("public.items", "public.oddities", "public.orders", "public.tmp_1", "crm.x"))
-    assert [(each.label, each.options.name) for each in found] == [
-        ("public.oddities", "public.o*"),
-        ("public.items", "public.*"),
-        ("public.orders", "public.orders"),
-    ]
-
-
-def test_patterns_pass_over_partitions_and_other_kinds_and_exact_names_do_not():
-    found = [
-        *relations("public.sales", kind="p"),
-        *relations("public.sales_2024", partition=True),
-        *relations("public.report", kind="v"),
-    ]
-    assert labels(config_of({"name": "public.*"}).resolve(found)) == ["public.sales"]
-    assert labels(config_of({"name": "public.*", "kinds": ["view"]}).resolve(found)) == ["public.report"]
-    exact = config_of({"name": "public.sales_2024"}, {"name": "public.report"})
-    assert labels(exact.resolve(found)) == ["public.sales_2024", "public.report"]
-
-
-def test_matching_is_case_sensitive_and_only_stars_and_question_marks_are_wild():
-    config = config_of({"name": "public.[ab]*"})
-    assert labels(config.resolve(relations("public.a", "public.[ab]c"))) == ["public.[ab]c"]
-    assert "names are case-sensitive, did you mean public.Orders?" in str(
-        resolution_faults(config_of({"name": "public.orders"}), relations("public.Orders"))
-    )
-
-
-def test_quoted_names_hold_dots_quotes_and_stars():
-    odd = [
-        ("my schema", "odd.table", "r", False),
-        ("s", "*", "r", False),
-        ("s", 'q"q', "r", False),
-        ("s", "x", "r", False),
-    ]
-    config = config_of({"name": '"my schema"."odd.table"'}, {"name": 's."*"'}, {"name": 's."q""q"'})
-    assert labels(config.resolve(odd)) == ["my schema.odd.table", "s.*", 's.q"q']
-
-
-@given(st.text(min_size=1), st.text(min_size=1))
-def test_every_name_can_be_written(schema, name):
-    assert NamePattern.parse(written(schema, name)).exact == (schema, name)
-
-
-@pytest.mark.parametrize("text", ["", ".", "a", "a.", ".a", "a.b.c", '"a.b', 'a"b.c', '"a"b.c', '"".a'])
-def test_what_is_no_name_is_refused_with_a_remedy(text):
-    with pytest.raises(ValueError, match="is not a table name; "):
-        NamePattern.parse(text)
-
-
-def test_tables_that_are_not_there_are_named_together_with_close_matches():
-    config = config_of({"name": "public.oders"}, {"name": "publc.*"}, {"name": "public.report*"}, {"name": "public.*"})
-    found = resolution_faults(config, [*relations("public.orders"), *relations("public.report_1", kind="v")])
-    assert found == [
-        "tables[0].name: public.oders is not at the source; did you mean public.orders?",
-        "tables[1].name: publc.* matches no relation of the source; its schemas are public",
-        (
-            "tables[2].kinds: public.report* matches only relations of kind view; "
-            'add the kinds wanted, such as kinds = ["view"]'
-        ),
-    ]
-
-
-def test_only_the_tables_asked_for_are_resolved_and_can_be_at_fault():
-    config = config_of({"name": "public.gone"}, {"name": "public.*"})
-    found = relations("public.a", "public.ab", "crm.x")
-    assert labels(config.resolve(found, ["public.a"])) == ["public.a"]
-    assert labels(config.resolve(found, ["public.a*", "public.a"])) == ["public.a", "public.ab"]
-    assert resolution_faults(config, found, ["public.b", "crm.x", "x", "public.gone"]) == [
-        "public.b: no configured table has this name; did you mean public.ab, public.a?",
-        "crm.x: is at the source, but no entry of tables selects it; add [[tables]] name = 'crm.x'",
-        "x is not a table name; write schema.table, such as public.orders or public.*",
-        "tables[0].name: public.gone is not at the source; did you mean public.a, public.ab?",
-    ]
-
-
-def test_names_that_collide_in_the_target_are_refused_with_the_remedy():
-    config = config_of({"name": "*.*"})
-    found = relations("crm.orders", "public.Orders", "public.items")
-    assert resolution_faults(config, found) == [
-        (
-            'crm.orders, public.Orders would all be "ORDERS" in the target; '
-            "set target_name for one of them in its own [[tables]] entry, or exclude it"
-        )
-    ]
-    assert resolution_faults(config, found, ["crm.orders"])
-    assert labels(config.resolve(found, ["public.items"])) == ["public.items"]
-    renamed = config_of({"name": "*.*"}, {"name": "crm.orders", "target_name": "crm_orders"})
-    assert [each.target_name for each in renamed.resolve(found)] == ["ORDERS", "ITEMS", "CRM_ORDERS"]
-
-
-def test_a_choice_of_nothing_is_refused():
-    assert (
-        "no relation of the source is selected"
-        in resolution_faults(config_of({"name": "public.*", "exclude": ["public.*"]}), relations("public.a"))[0]
-    )
-
-
-def test_five_thousand_tables_resolve_at_once():
-    config = config_of({"name": "public.t1*"}, {"name": "public.*", "exclude": ["public.tmp*"]})
-    assert len(config.resolve(relations(*(f"public.t{n}" for n in range(5_000))))) == 5_000
 
 
 def test_relative_paths_start_from_the_base():
