@@ -4,7 +4,7 @@ Results go to standard output, as tables or with --json as one object; progress 
 Exit codes: 0 all that was asked for is COMPLETE, 3 PARTIAL, 1 failure, 2 bad configuration or usage, 130 interrupted.
 """
 
-# What a command needs is imported inside it (`wiring` brings the drivers): a mistake in a file is told in 0.3 s.
+# What a command needs is imported inside it (`runs` brings the drivers): a mistake in a file is told in 0.3 s.
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def demo(
 def check(*, config: ConfigFile = None, as_json: AsJson = False) -> int:
     """Try access, versions, settings, types and timeouts; nothing moves."""
     configured = _configured(config)
-    from engine import wiring
+    from engine import inspection
 
-    report = _await(wiring.check, configured)
+    report = _await(inspection.check, configured)
     items = [{"name": i.name, "ok": i.ok, "detail": i.detail, "remedy": i.remedy} for i in report.items]
     if as_json:
         _print_json({"status": "COMPLETE" if report.ok else "FAILED", "ok": report.ok, "items": items})
@@ -176,9 +176,9 @@ def plan(
 
 
 def _plan(config: Config, names: list[str], *, full: bool, as_json: bool) -> int:
-    from engine import wiring
+    from engine import runs
 
-    plans = [each.to_json() for each in _await(wiring.plan, config, names, full=full)]
+    plans = [each.to_json() for each in _await(runs.plans_of, config, names, full=full)]
     refused = [fault for each in plans for fault in each.get("faults", [])]
     if as_json:
         _print_json({"status": "FAILED" if refused else "COMPLETE", "tables": plans})
@@ -208,10 +208,10 @@ def run(
     configured = _configured(config)
     if dry_run:
         return _plan(configured, names or [], full=full, as_json=as_json)
-    from engine import wiring
+    from engine import runs
 
     with render.observing() as observer:
-        receipts = _await(wiring.run, configured, names or [], full=full, observer=observer)
+        receipts = _await(runs.run, configured, names or [], full=full, observer=observer)
     status = overall(receipts)
     if as_json:
         _print_json({"status": status, "run_id": receipts[0].run_id if receipts else None, "tables": receipts})
@@ -236,9 +236,9 @@ def verify(
 ) -> int:
     """Compare the target with the source."""
     configured = _configured(config)
-    from engine import wiring
+    from engine import inspection
 
-    compared = _await(wiring.verify, configured, names or [], level=level)
+    compared = _await(inspection.verify, configured, names or [], level=level)
     results: list[Mapping[str, Any]] = [each.to_json() for each in compared]
     equal = all(each["ok"] for each in results)
     if as_json:
@@ -252,9 +252,9 @@ def verify(
 def status(names: Names = None, *, config: ConfigFile = None, as_json: AsJson = False) -> int:
     """Show watermarks, last receipts, leases and lag."""
     configured = _configured(config)
-    from engine import wiring
+    from engine import inspection
 
-    rows = _await(wiring.status, configured, names or [])
+    rows = _await(inspection.status, configured, names or [])
     if as_json:
         _print_json({"status": "COMPLETE", "tables": rows})
     else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine.errors import GateError
-from engine.spool import StagedFile
+from engine.model import StagedFile
 from engine.sql.target import FILES_MAX
 
 

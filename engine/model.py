@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 Mode = Literal["full", "incremental"]
@@ -129,6 +130,19 @@ class Chunk:
     page_end: int | None
     """One past the last page; None: open-ended (rows beyond the last page seen are in no other chunk)."""
     bytes_estimate: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A whole compressed file of one chunk, on disk, not yet at the target."""
+
+    chunk: int
+    name: str
+    path: Path
+    rows_bytes: int
+    """CSV bytes."""
+    file_bytes: int
+    """Compressed bytes."""
 
 
 @dataclass(slots=True)

@@ -23,12 +23,12 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from engine.errors import BorealisError, SourceError
 from engine.ledger import Assembly
-from engine.model import Chunk
+from engine.model import Chunk, StagedFile
 from engine.plan import TablePlan
 from engine.source.connection import Connection, translated
 from engine.source.readers import READERS
 from engine.source.snapshot import Snapshot
-from engine.spool import SpoolSettings, StagedFile, spool
+from engine.spool import SpoolSettings, spool
 from engine.sql import source as source_sql
 from engine.target.snowflake import Target
 

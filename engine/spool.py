@@ -21,6 +21,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from isal import isal_zlib
 
 from engine.errors import BorealisError
+from engine.model import StagedFile
 
 BLOCK_BYTES = 2**20
 """Large enough that a hop to a thread (about 0.1 ms) is lost beside its compression (2 ms)."""
@@ -47,19 +48,6 @@ class SpoolSettings:
     """Bytes of CSV in one file, before compression."""
     codec: str = "gzip"
     level: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class StagedFile:
-    """A whole compressed file of one chunk, on disk, not yet at the target."""
-
-    chunk: int
-    name: str
-    path: Path
-    rows_bytes: int
-    """CSV bytes."""
-    file_bytes: int
-    """Compressed bytes."""
 
 
 FileReady = Callable[[StagedFile], Awaitable[None]]

@@ -12,8 +12,8 @@ import stamina
 
 from engine.errors import BorealisError, LeaseError
 from engine.ledger import WholeChunk, check_copy
+from engine.model import StagedFile
 from engine.plan import TablePlan
-from engine.spool import StagedFile
 from engine.sql import target as sql
 from engine.sql.target import Names
 from engine.target.session import Session, SessionPool
