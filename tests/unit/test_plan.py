@@ -1,0 +1,143 @@
+"""Chunks, windows and schema evolution, decided from values alone."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import RefusedError
+from engine.model import Column, Field, Leaf, Table, TypeRef
+from engine.plan import (
+    CHUNK_BYTES_MAX,
+    CHUNK_BYTES_MIN,
+    PAGE_BYTES,
+    accommodates,
+    chunk_bytes,
+    cursor_of,
+    evolve,
+    split,
+    widens,
+)
+
+
+def leaf(pages: int, *, kind: str = "r", size: int | None = None) -> Leaf:
+    return Leaf(1, "public", "t", kind, pages, pages * PAGE_BYTES if size is None else size)
+
+
+def table(*leaves: Leaf, columns: tuple[Column, ...] = ()) -> Table:
+    return Table(1, "public", "t", "r", columns, (), leaves)
+
+
+def column(name: str, type_name: str, *, typmod: int = -1, base: TypeRef | None = None) -> Column:
+    return Column(1, name, TypeRef(1, "pg_catalog", type_name, "b", typmod=typmod, base=base))
+
+
+def field(target: str, target_type: str) -> Field:
+    return Field(target.lower(), target, target_type, f'"{target.lower()}"', quoted=False)
+
+
+@given(st.lists(st.integers(0, 500), min_size=1, max_size=5), st.integers(1, 64 * PAGE_BYTES))
+def test_chunks_cover_each_page_of_each_leaf_once_and_the_last_is_open(pages, size):
+    source = table(*map(leaf, pages))
+    chunks = split(source, size)
+    assert sorted(chunk.id for chunk in chunks) == list(range(1, len(chunks) + 1))
+    for index, count in enumerate(pages):
+        ranges = sorted((c.page_first or 0, c.page_end) for c in chunks if c.leaf == index)
+        assert ranges[0][0] == 0
+        assert ranges[-1][1] is None
+        assert all(end == start for (_, end), (start, _) in zip(ranges, ranges[1:], strict=False))
+        assert all(start < max(count, 1) for start, _ in ranges)
+
+
+def test_the_biggest_chunk_is_read_first():
+    sizes = [chunk.bytes_estimate for chunk in split(table(leaf(10), leaf(1000), leaf(300)), 400 * PAGE_BYTES)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("kind", ["v", "m", "f"])
+def test_what_has_no_pages_to_range_over_is_one_chunk(kind):
+    (chunk,) = split(table(leaf(1000, kind=kind)), PAGE_BYTES)
+    assert (chunk.page_first, chunk.page_end) == (None, None)
+
+
+def test_large_values_beside_the_heap_make_the_ranges_shorter():
+    """TOAST counts: a page that points to a megabyte is a megabyte to read."""
+    chunks = split(table(leaf(100, size=100 * 2**20)), 10 * 2**20)
+    assert len(chunks) == 10
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(0, CHUNK_BYTES_MIN), (2**40, CHUNK_BYTES_MAX), (2**30, 2**30 // (4 * 8))]
+)
+def test_chunk_size_follows_the_table_within_its_bounds(size, expected):
+    assert chunk_bytes(table(leaf(1, size=size)), readers=4) == expected
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "fits", "alters"),
+    [
+        ("NUMBER(10,0)", "NUMBER(10,0)", True, False),
+        ("NUMBER(19,0)", "NUMBER(10,0)", True, False),
+        ("NUMBER(10,0)", "NUMBER(19,0)", False, True),
+        ("NUMBER(10,2)", "NUMBER(12,2)", False, True),
+        ("NUMBER(10,2)", "NUMBER(12,4)", False, False),
+        ("NUMBER(12,4)", "NUMBER(10,2)", True, False),
+        ("NUMBER(12,4)", "NUMBER(12,2)", False, False),
+        ("VARCHAR(10)", "VARCHAR(20)", False, True),
+        ("VARCHAR(20)", "VARCHAR(10)", True, False),
+        ("VARCHAR(20)", "NUMBER(10,0)", False, False),
+        ("TIMESTAMP_NTZ(9)", "TIMESTAMP_NTZ(6)", True, False),
+        ("TIMESTAMP_NTZ(6)", "TIMESTAMP_TZ(6)", False, False),
+        ("BINARY(8388608)", "BINARY(67108864)", False, False),
+        ("BOOLEAN", "BOOLEAN", True, False),
+        ("VARIANT", "ARRAY", False, False),
+    ],
+)
+def test_a_column_is_kept_altered_or_rebuilt(have, want, fits, alters):
+    assert accommodates(have, want) is fits
+    assert widens(have, want) is alters
+
+
+def test_evolution_names_what_is_added_widened_rebuilt_and_kept():
+    fields = (field("A", "NUMBER(19,0)"), field("B", "VARCHAR(5)"), field("C", "DATE"), field("D", "FLOAT"))
+    found = evolve(fields, {"A": "NUMBER(10,0)", "C": "TIME(6)", "D": "FLOAT", "OLD": "DATE"})
+    assert [f.target for f in found.widened] == ["A"]
+    assert [f.target for f in found.added] == ["B"]
+    assert [f.target for f in found.retyped] == ["C"]
+    assert found.kept == ("OLD",)
+    assert any("renamed" in note for note in found.notes())
+
+
+def test_a_cursor_that_does_not_exist_names_the_columns_that_do():
+    with pytest.raises(RefusedError, match="'updated' does not exist; columns are: updated_at"):
+        cursor_of(table(columns=(column("updated_at", "timestamptz"),)), "updated")
+
+
+@pytest.mark.parametrize("type_name", ["text", "bool", "jsonb", "uuid", "float8", "time"])
+def test_a_cursor_whose_type_does_not_order_changes_is_refused(type_name):
+    with pytest.raises(RefusedError, match=f"type {type_name}"):
+        cursor_of(table(columns=(column("c", type_name),)), "c")
+
+
+def test_a_cursor_of_a_domain_is_what_is_under_it():
+    inner = TypeRef(2, "pg_catalog", "timestamptz", "b")
+    assert cursor_of(table(columns=(column("c", "moment", base=inner),)), "c").type_sql == "timestamptz"
+
+
+@pytest.mark.parametrize(("typmod", "resolution"), [(-1, 0), (6, 0), (3, 1000), (0, 1_000_000)])
+def test_a_rounded_timestamp_keeps_its_distance_from_the_horizon(typmod, resolution):
+    cursor = cursor_of(table(columns=(column("c", "timestamp", typmod=typmod),)), "c")
+    assert cursor.resolution_us == resolution
+
+
+def test_numbers_are_bounded_by_no_clock_and_dates_are_read_again():
+    numbers = table(columns=(column("c", "int8"),))
+    dates = table(columns=(column("c", "date"),))
+    assert cursor_of(numbers, "c").number
+    assert cursor_of(dates, "c").by_day
+
+
+def test_the_plan_of_a_partition_ranges_over_its_own_pages():
+    source = replace(table(leaf(4), leaf(2)), kind="p")
+    assert {(c.leaf, c.page_first) for c in split(source, PAGE_BYTES * 2)} == {(0, 0), (0, 2), (1, None)}
