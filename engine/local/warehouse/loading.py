@@ -1,0 +1,451 @@
+"""COPY INTO a table from CSV on a stage: options read strictly, one INSERT by DuckDB, the refused field found and named."""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import zstandard
+from isal import igzip
+from sqlglot import exp
+
+from engine.local.warehouse import casts, query, stage
+from engine.local.warehouse.catalog import Column, Entry, quote
+from engine.local.warehouse.faults import Again, SqlError, syntax, translate, unsupported
+from engine.local.warehouse.session import Cursor, Session
+from engine.local.warehouse.stage import StagedFile, Stages
+from engine.local.warehouse.wire import COPY, Result, message, rows
+from engine.local.warehouse.words import StageRef, Words, literal
+
+FILES_MAX = 1_000
+RECORD_BYTES_MAX = 300_000_000  # a text of 128 MB whose quotes are doubled, and the rest of its row
+
+# Snowflake's list for transformations during a load, and the words that may stand before a bracket.
+ALLOWED = set(
+    "CAST TRY_CAST CASE IFF IFNULL NVL NVL2 NULLIF EQUAL_NULL IN LIKE ILIKE CONCAT SUBSTR SUBSTRING SPLIT SPLIT_PART REPLACE "
+    "REGEXP_REPLACE REGEXP_SUBSTR TRIM LTRIM RTRIM LPAD RPAD LENGTH LEN ASCII CHR CHAR UNICODE REVERSE STARTSWITH ENDSWITH "
+    "MD5 MD5_HEX HEX_ENCODE HEX_DECODE_STRING PARSE_JSON CHECK_JSON PARSE_XML OBJECT_CONSTRUCT ARRAY_CONSTRUCT GET GET_PATH "
+    "TO_ARRAY TO_OBJECT TO_VARIANT TO_BINARY TO_BOOLEAN TO_CHAR TO_VARCHAR TO_DATE TO_TIME TO_TIMESTAMP TO_TIMESTAMP_NTZ "
+    "TO_TIMESTAMP_LTZ TO_TIMESTAMP_TZ TO_DECIMAL TO_NUMBER TO_NUMERIC TO_DECFLOAT TO_DOUBLE TRY_TO_BINARY TRY_TO_BOOLEAN "
+    "TRY_TO_DATE TRY_TO_TIME TRY_TO_DECIMAL TRY_TO_NUMBER TRY_TO_NUMERIC TRY_TO_DECFLOAT TRY_TO_DOUBLE CONVERT_TIMEZONE "
+    "CEIL FLOOR RANDOM UUID_STRING AND OR NOT WHEN THEN ELSE AS VARCHAR NUMBER DECIMAL NUMERIC BINARY TEXT STRING "
+    "TIMESTAMP_NTZ TIMESTAMP_LTZ TIMESTAMP_TZ TIME".split()
+)
+_FORMAT = {  # the only values understood, the first is Snowflake's default where it is among them
+    "TYPE": {"CSV"}, "COMPRESSION": {"AUTO", "GZIP", "ZSTD", "NONE"}, "RECORD_DELIMITER": {"\n"},
+    "FIELD_OPTIONALLY_ENCLOSED_BY": {'"', "NONE"}, "ESCAPE": {"NONE"}, "ESCAPE_UNENCLOSED_FIELD": {"NONE"},
+    "EMPTY_FIELD_AS_NULL": {"TRUE"}, "TRIM_SPACE": {"FALSE"}, "SKIP_BYTE_ORDER_MARK": {"FALSE", "TRUE"},
+    "REPLACE_INVALID_CHARACTERS": {"FALSE"}, "ERROR_ON_COLUMN_COUNT_MISMATCH": {"TRUE"},
+    "BINARY_FORMAT": {"HEX", "BASE64", "UTF8"}, "DATE_FORMAT": {"AUTO", "YYYY-MM-DD"},
+    "TIME_FORMAT": {"AUTO", "HH24:MI:SS.FF", "HH24:MI:SS.FF6"}, "ENCODING": {"UTF8", "UTF-8"},
+    "TIMESTAMP_FORMAT": {"AUTO", "YYYY-MM-DD HH24:MI:SS.FF6", "YYYY-MM-DD HH24:MI:SS.FF6TZH"}, "MULTI_LINE": {"TRUE"},
+    "SKIP_BLANK_LINES": {"FALSE"}, "PARSE_HEADER": {"FALSE"},
+}  # fmt: skip
+_OPTIONS = {
+    "ON_ERROR": {"ABORT_STATEMENT"}, "PURGE": {"FALSE", "TRUE"}, "FORCE": {"FALSE", "TRUE"},
+    "TRUNCATECOLUMNS": {"FALSE"}, "ENFORCE_LENGTH": {"TRUE"}, "MATCH_BY_COLUMN_NAME": {"NONE"},
+    "RETURN_FAILED_ONLY": {"FALSE"}, "LOAD_UNCERTAIN_FILES": {"FALSE", "TRUE"},
+}  # fmt: skip
+_RESULT = ["file", "status", "rows_parsed", "rows_loaded", "error_limit", "errors_seen", "first_error",
+           "first_error_line", "first_error_character", "first_error_column_name"]  # fmt: skip
+_NUMBERS = ["rows_parsed", "rows_loaded", "error_limit", "errors_seen", "first_error_line", "first_error_character"]
+
+
+@dataclass
+class Load:
+    """One COPY as read: a column of the target for each item; `items` are transformations, or nothing."""
+
+    table: Entry
+    columns: list[Column]
+    reference: StageRef
+    items: list[str]
+    form: dict[str, str]
+    nulls: list[str]
+    names: list[str] | None
+    pattern: str | None
+    force: bool
+    purge: bool
+    skip: int
+    fields: int = 0  # of a record
+    padded: bool = False
+    values: list[str] = field(default_factory=list)  # the items in DuckDB's words
+
+    def codec(self, name: str) -> str:
+        given = self.form.get("COMPRESSION", "AUTO")
+        if given == "AUTO":
+            given = {"gz": "GZIP", "zst": "ZSTD"}.get(name.rsplit(".", 1)[-1], "NONE")
+        return given.lower()
+
+
+def read(session: Session, words: Words) -> Load:
+    words.expect("COPY", "INTO")
+    table = session.table(words.name())
+    columns = [table.column(n) for n in words.names()] if words.sees("(") else list(table.columns)
+    words.expect("FROM")
+    items: list[str] = []
+    if words.accept("("):
+        words.expect("SELECT")
+        items = _items(words)
+        words.expect("FROM")
+        reference = words.stage()
+        if words.here.kind == "word" and not words.sees(")"):
+            words.accept("AS")
+            if words.here.text.upper() in ("WHERE", "ORDER", "LIMIT", "JOIN", "GROUP", "HAVING", "QUALIFY"):
+                raise unsupported(f"{words.here.text.upper()} in a COPY transformation")
+            words.identifier()
+        words.expect(")")
+        if len(items) != len(columns):
+            raise SqlError(2072, "42601", f"SQL compilation error:\nInsert value list does not match column list "
+                           f"expecting {len(columns)} but got {len(items)}")  # fmt: skip
+    else:
+        reference = words.stage()
+    options = words.options()
+    words.end()
+    return _checked(table, columns, reference, items, options)
+
+
+def _items(words: Words) -> list[str]:
+    found = []
+    for span in words.items():
+        tokens = words.tokens[span[0] : span[1]]
+        for token, after in zip(tokens, [*tokens[1:], tokens[-1]], strict=True):
+            if token.kind == "word" and after.text == "(" and token.text.upper() not in ALLOWED:
+                raise SqlError(2, "0A000", f"SQL compilation error:\nCOPY statement only supports simple SELECT from "
+                               f"stage statements for import: function {token.text.upper()} is not supported.")  # fmt: skip
+            if token.kind == "word" and token.text.upper() in ("SELECT", "DISTINCT", "OVER"):
+                raise unsupported(f"{token.text.upper()} in a COPY transformation")
+        found.append(words.text(span))
+    return found
+
+
+def _checked(table: Entry, columns: list[Column], reference: StageRef, items: list[str], options: dict[str, object]) -> Load:
+    form = options.pop("FILE_FORMAT", {})
+    if not isinstance(form, dict) or "FORMAT_NAME" in form:
+        raise unsupported("a named file format")
+    files, pattern = options.pop("FILES", None), options.pop("PATTERN", None)
+    nulls = form.pop("NULL_IF", ["\\N"])
+    delimiter, skip = form.pop("FIELD_DELIMITER", ","), form.pop("SKIP_HEADER", "0")
+    for known, given in ((_FORMAT, form), (_OPTIONS, options)):
+        for key, value in given.items():
+            if key not in known or (value.upper() if isinstance(value, str) else value) not in known[key]:
+                raise unsupported(f"{key} = {value}")
+    if form.get("ESCAPE_UNENCLOSED_FIELD") != "NONE":
+        raise unsupported("ESCAPE_UNENCLOSED_FIELD other than NONE (its default is the backslash)")
+    if files is not None and (not isinstance(files, list) or not files):
+        raise syntax("FILES must list names")
+    if isinstance(files, list) and len(files) > FILES_MAX:
+        raise SqlError(1100, "42601", f"SQL compilation error:\nToo many files: {len(files)}, at most {FILES_MAX}.")
+    texts = {k: str(v).upper() if k != "RECORD_DELIMITER" else str(v) for k, v in form.items()}
+    texts["FIELD_DELIMITER"] = str(delimiter)
+    return Load(
+        table, columns, reference, items, texts, nulls if isinstance(nulls, list) else [str(nulls)],
+        files, str(pattern) if pattern else None, options.get("FORCE") == "TRUE", options.get("PURGE") == "TRUE",
+        int(str(skip)),
+    )  # fmt: skip
+
+
+def run(session: Session, words: Words, stages: Stages) -> Result:
+    load = read(session, words)
+    files = _files(session, load, stages)
+    if not files:
+        return message("Copy executed with 0 files processed.", COPY)
+    _shape(session, load, files[0])
+    attempt = _Attempt(load, files)
+    try:
+        report = session.write(attempt.step, [("load", load.table.id, f.name) for f in files])
+    except SqlError:
+        raise
+    except Exception as error:
+        with session.catalog.reader() as reader:
+            raise attempt.blame(reader, error) from None
+    if load.purge:
+        for file in files:
+            file.path.unlink(missing_ok=True)
+    if not any(row[1] == "LOADED" for row in report):
+        return message("Copy executed with 0 files processed.", COPY)
+    return rows(COPY, _RESULT, report, numbers=_NUMBERS)
+
+
+def _files(session: Session, load: Load, stages: Stages) -> list[StagedFile]:
+    where = stage.find(session, load.reference)
+    if load.names is None:
+        return stages.list(where, load.reference.path, load.pattern)
+    found = []
+    for name in dict.fromkeys(load.names):
+        file = stages.file(where, load.reference.path + name)
+        if file is None:
+            raise SqlError(91016, "22000", f"Remote file '{load.reference.path}{name}' was not found. "
+                           "There are several potential causes. The file might not exist.")  # fmt: skip
+        found.append(file)
+    return found
+
+
+def _shape(session: Session, load: Load, first: StagedFile) -> None:
+    """How many fields a record has, and the value of each column. `$n` beyond the record is NULL, as documented."""
+    names = [f"c{i + 1}" for i in range(len(load.columns))]
+    if not load.items:
+        load.fields, load.values = len(names), names
+        return
+    highest = 0
+
+    def field_of(number: int) -> exp.Expression:
+        nonlocal highest
+        highest = max(highest, number)
+        return exp.column(exp.to_identifier(f"c{number}", quoted=False))
+
+    for item in load.items:
+        bare = re.fullmatch(r"(?:\w+\.)?\$(\d+)", item)
+        if bare:
+            highest = max(highest, int(bare[1]))
+            load.values.append(f"c{bare[1]}")
+        else:
+            load.values.append(query.expression(session, re.sub(r"\b[A-Za-z]\w*\.(\$\d+)", r"\1", item), field_of))
+    present = _fields_of(first, load)
+    load.fields = max(present, highest)
+    load.padded = present < highest
+
+
+def _fields_of(file: StagedFile, load: Load) -> int:
+    """Fields of a file's first record."""
+    count, inside = 1, False
+    with _opened(file.path, load.codec(file.name)) as source:
+        while block := source.read(1 << 16):
+            for byte in re.findall(rb'["\n]|' + re.escape(load.form["FIELD_DELIMITER"].encode()), block):
+                if byte == b'"':
+                    inside = not inside
+                elif not inside and byte == b"\n":
+                    return count
+                elif not inside:
+                    count += 1
+    return count
+
+
+@contextmanager
+def _opened(path: Path, codec: str) -> Iterator[object]:
+    try:
+        if codec == "gzip":
+            with igzip.open(path, "rb") as source:
+                yield source
+        elif codec == "zstd":
+            with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as source:
+                yield source
+        else:
+            with path.open("rb") as source:
+                yield source
+    except (igzip.BadGzipFile, zstandard.ZstdError, EOFError):
+        raise SqlError(100076, "22000", f"Data is corrupted, not able to decompress file '{path.name}'") from None
+
+
+class _Attempt:
+    """The step that loads; run again it starts anew. `wide` once a record proved longer than the reader's default."""
+
+    def __init__(self, load: Load, files: list[StagedFile]) -> None:
+        self.load = load
+        self.files = files
+        self.wide = False
+        self.typed: list[str] | None = None  # DuckDB's type of each value
+
+    def step(self, cursor: Cursor) -> list[tuple[object, ...]]:
+        load = self.load
+        known = dict(cursor.execute(f"SELECT file, etag FROM sf.loads WHERE id = {load.table.id}").fetchall())
+        todo = [f for f in self.files if load.force or known.get(f.name) != f.etag]
+        counted: Counter[str] = Counter()
+        with ThreadPoolExecutor(2) as pool:
+            whole = [pool.submit(stage.check_whole, f, load.codec(f.name)) for f in todo]
+            try:
+                for codec in sorted({load.codec(f.name) for f in todo}):
+                    same = [f for f in todo if load.codec(f.name) == codec]
+                    for group in [[f] for f in same] if self.wide else [same]:
+                        counted.update(self._insert(cursor, group))
+            except duckdb.Error as error:
+                for check in whole:
+                    check.result()
+                if not self.wide and _too_long(error):
+                    self.wide = True
+                    raise Again from None
+                raise
+            for check in whole:
+                check.result()
+        if todo:
+            values = ", ".join(
+                f"({load.table.id}, {literal(f.name)}, {f.size}, {literal(f.etag)}, {counted[f.name]}, now())" for f in todo
+            )
+            cursor.execute(f"INSERT INTO sf.loads VALUES {values}")
+        done = {f.name for f in todo}
+        return [
+            (f.name, "LOADED", counted[f.name], counted[f.name], 1, 0, None, None, None, None) if f.name in done
+            else (f.name, "LOAD_SKIPPED", 0, 0, None, 1, "File was loaded before.", None, None, None)
+            for f in self.files
+        ]  # fmt: skip
+
+    def _insert(self, cursor: Cursor, files: list[StagedFile]) -> dict[str, int]:
+        load = self.load
+        names = ", ".join(quote(c.name) for c in load.columns)
+        several = len(files) > 1
+        key = uuid.uuid4().hex
+        source = self._reader(files, filename=several)
+        where = f" WHERE sf_count('{key}', f)" if several else ""
+        sql = f"INSERT INTO {load.table.physical} ({names}) SELECT {', '.join(self._values(cursor))} FROM {source}{where}"
+        with COUNTS.open(key) as counted:
+            row = cursor.execute(sql).fetchone()
+        total = int(row[0]) if row else 0
+        if not several:
+            return {files[0].name: total}
+        found = {f.name: counted[str(f.path)] for f in files}
+        assert sum(found.values()) == total, "the counts of the files must add up to what was inserted"
+        return found
+
+    def _values(self, cursor: Cursor) -> list[str]:
+        load = self.load
+        if self.typed is None:
+            self.typed = ["VARCHAR"] * len(load.values)
+            if load.items:
+                inputs = ", ".join(f"NULL::VARCHAR AS c{i + 1}" for i in range(load.fields))
+                described = cursor.execute(f"DESCRIBE SELECT {', '.join(load.values)} FROM (SELECT {inputs})").fetchall()
+                self.typed = [str(row[1]) for row in described]
+        found = []
+        for value, kind, column in zip(load.values, self.typed, load.columns, strict=True):
+            if kind == "VARCHAR":
+                text = self._text(value)
+                found.append(casts.rule(column, text, load.form.get("BINARY_FORMAT", "HEX")).sql(text))
+            else:
+                found.append(f"CAST({value} AS {column.type.duck})")
+        return found
+
+    def _text(self, value: str) -> str:
+        for null in self.load.nulls:
+            value = f"nullif({value}, {literal(null)})"
+        return value
+
+    def _reader(self, files: list[StagedFile], *, filename: bool = False) -> str:
+        load = self.load
+        columns = ", ".join(f"'c{i + 1}': 'VARCHAR'" for i in range(load.fields))
+        enclosed = load.form.get("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
+        quoting = "quote = '\"', escape = '\"'" if enclosed == '"' else "quote = '', escape = ''"
+        more = ", null_padding = true, parallel = false" if load.padded else ""
+        more += ", filename = 'f'" if filename else ""
+        if self.wide:
+            more += f", max_line_size = {RECORD_BYTES_MAX}, parallel = false"
+        return (
+            f"read_csv({casts.text_list([str(f.path) for f in files])}, columns = {{{columns}}}, auto_detect = false, "
+            f"header = false, delim = {literal(load.form['FIELD_DELIMITER'])}, {quoting}, nullstr = '', "
+            f"allow_quoted_nulls = false, new_line = '\\n', strict_mode = true, skip = {load.skip}, "
+            f"compression = '{load.codec(files[0].name)}'{more})"
+        )
+
+    # ---- whose fault
+
+    def blame(self, cursor: Cursor, error: Exception) -> SqlError:
+        """The error as Snowflake words it: the file, the line and the column."""
+        text = str(error)
+        if "CSV Error" in text or "csv" in text.lower():
+            return self._csv_fault(text)
+        for file in self.files:
+            found = self._refused(cursor, file)
+            if found is not None:
+                return found
+        fault = translate(error)
+        if fault.errno == 100072:
+            fault.errno = 100088
+        return fault
+
+    def _csv_fault(self, text: str) -> SqlError:
+        line = re.search(r"CSV Error on Line: (\d+)", text)
+        file = re.search(r"file = (.*)", text)
+        name = next((f.name for f in self.files if file and str(f.path) == file[1].strip()), self.files[0].name)
+        where = f"\n  File '{name}', line {line[1] if line else 1}, character 1"
+        counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+        if counts:
+            return SqlError(100080, "22000", f"Number of columns in file ({counts[2]}) does not match that of the "
+                            f"corresponding table ({counts[1]}), use file format option "
+                            f"error_on_column_count_mismatch=false to ignore this error{where}")  # fmt: skip
+        if "unicode" in text or "utf-8" in text:
+            return SqlError(100144, "22000", f"Invalid UTF8 detected in string{where}")
+        if "GZIP" in text or "decompress" in text.lower():
+            return SqlError(100076, "22000", f"Data is corrupted, not able to decompress file '{name}'")
+        return SqlError(100016, "22000", f"Field delimiter or record delimiter expected: {text.splitlines()[0]}{where}")
+
+    def _refused(self, cursor: Cursor, file: StagedFile) -> SqlError | None:
+        load = self.load
+        assert self.typed is not None
+        tests, texts = [], []
+        for value, kind, column in zip(load.values, self.typed, load.columns, strict=True):
+            flagged = value.replace("sf_json(", "sf_json_flag(")
+            text = self._text(value) if kind == "VARCHAR" else "NULL"
+            if kind == "VARCHAR":
+                valid = casts.rule(column, text, load.form.get("BINARY_FORMAT", "HEX")).valid
+                test = f"coalesce({valid}, {'TRUE' if column.nullable else 'FALSE'})"
+            elif kind == "JSON" and flagged != value:
+                test = f"coalesce(json_type({flagged}) <> 'VARCHAR' OR {flagged} <> sf_flag(), {str(column.nullable).upper()})"
+                text = "'invalid document'"
+            else:
+                test = f"({str(column.nullable).upper()} OR {value} IS NOT NULL)"
+            tests.append(test)
+            texts.append(text)
+        which = " ".join(f"WHEN NOT ({t}) THEN {i}" for i, t in enumerate(tests))
+        value = " ".join(f"WHEN {i} THEN CAST({t} AS VARCHAR)" for i, t in enumerate(texts))
+        lines = " + ".join(f"coalesce(strlen(c{i + 1}) - strlen(replace(c{i + 1}, chr(10), '')), 0)" for i in range(load.fields))
+        try:
+            row = cursor.execute(
+                f"SELECT n, line, bad, CASE bad {value} END FROM (SELECT *, row_number() OVER () AS n, "
+                f"coalesce(sum(1 + {lines}) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) + 1 + {load.skip} AS line, "
+                f"CASE {which} END AS bad FROM {self._reader([file])}) WHERE bad IS NOT NULL ORDER BY n LIMIT 1"
+            ).fetchone()
+        except duckdb.Error:
+            return None
+        if row is None:
+            return None
+        column = load.columns[row[2]]
+        errno, state, text = casts.refusal(column, row[3])
+        return SqlError(
+            errno, state,
+            f"{text}\n  File '{file.name}', line {row[1]}, character 1\n  Row {row[0]}, column "
+            f'"{load.table.name}"["{column.name}":{row[2] + 1}]\n  If you would like to continue loading when an error is '
+            "encountered, use other values such as 'SKIP_FILE' or 'CONTINUE' for the ON_ERROR option.",
+        )  # fmt: skip
+
+
+def _too_long(error: Exception) -> bool:
+    text = str(error)
+    return "aximum line size" in text or "unterminated quote" in text or "max_line_size" in text
+
+
+class _Counts:
+    """Rows of each file while one INSERT reads many: a function in its WHERE sees every vector go by."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[str, Counter[str]] = {}
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[Counter[str]]:
+        self._open[key] = Counter()
+        try:
+            yield self._open[key]
+        finally:
+            del self._open[key]
+
+    def see(self, keys: pa.Array, names: pa.Array) -> pa.Array:
+        counter = self._open.get(keys[0].as_py()) if len(keys) else None
+        if counter is not None:
+            with self._lock:
+                for pair in pc.value_counts(names).to_pylist():
+                    counter[pair["values"]] += pair["counts"]
+        return pc.is_valid(names)
+
+
+COUNTS = _Counts()
+
+
+def install(root: duckdb.DuckDBPyConnection) -> None:
+    root.create_function("sf_count", COUNTS.see, ["VARCHAR", "VARCHAR"], "BOOLEAN", type="arrow", side_effects=True)  # type: ignore[list-item, arg-type]

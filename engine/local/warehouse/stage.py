@@ -1,0 +1,195 @@
+"""Staged files: a stage is a folder `stages/<id>` of the directory; PUT, LIST, REMOVE; whether a file is whole."""
+
+from __future__ import annotations
+
+import email.utils
+import hashlib
+import re
+import shutil
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import zstandard
+from isal import isal_zlib
+
+from engine.local.warehouse.catalog import Entry
+from engine.local.warehouse.faults import SqlError, syntax
+from engine.local.warehouse.session import Session
+from engine.local.warehouse.wire import Result, rows
+from engine.local.warehouse.words import StageRef, Words, stage_reference, unquote
+
+_PUT = re.compile(r"\s*PUT\s+('(?:[^'\\]|\\.|'')*'|\S+)\s+('(?:[^'\\]|\\.|'')*'|\S+)(.*)$", re.IGNORECASE | re.DOTALL)
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    name: str  # below the stage
+    path: Path
+    size: int
+    etag: str  # changes with every upload, as on a stage that encrypts
+
+
+class Stages:
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "stages"
+        self.incoming = directory / "incoming"
+        shutil.rmtree(self.incoming, ignore_errors=True)  # uploads that a killed server left unfinished
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.incoming.mkdir()
+
+    def sweep(self, known: set[int]) -> None:
+        """Folders of stages that are gone."""
+        for folder in self.root.iterdir():
+            if not folder.name.isdigit() or int(folder.name) not in known:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def clear(self, stage: Entry) -> None:
+        shutil.rmtree(self.root / str(stage.id), ignore_errors=True)
+
+    def place(self, stage_id: int, name: str) -> Path:
+        """Where a file of a stage is kept; a name that would leave the stage is refused."""
+        base = (self.root / str(stage_id)).resolve()
+        path = (base / name).resolve()
+        if base not in path.parents:
+            raise syntax(f"invalid file name {name!r}")
+        return path
+
+    def file(self, stage: Entry, name: str) -> StagedFile | None:
+        path = self.place(stage.id, name)
+        if not path.is_file():
+            return None
+        facts = path.stat()
+        etag = hashlib.md5(f"{facts.st_mtime_ns} {facts.st_ino} {facts.st_size}".encode(), usedforsecurity=False)
+        return StagedFile(name, path, facts.st_size, etag.hexdigest())
+
+    def list(self, stage: Entry, prefix: str, pattern: str | None = None) -> list[StagedFile]:
+        """A path is a prefix of the name, not a folder: `run1` finds `run10/...` too."""
+        base = self.root / str(stage.id)
+        if not base.is_dir():
+            return []
+        names = sorted(str(p.relative_to(base)) for p in base.rglob("*") if p.is_file())
+        found = [self.file(stage, n) for n in names if n.startswith(prefix)]
+        return [f for f in found if f and (pattern is None or re.fullmatch(pattern, f"{stage.name.lower()}/{f.name}"))]
+
+
+def find(session: Session, reference: StageRef) -> Entry:
+    if reference.name and reference.name[-1][:1] in ("~", "%"):
+        raise syntax("user and table stages are not in the embedded warehouse: create a named stage")
+    return session.catalog.get("STAGE", session.resolve(reference.name))
+
+
+def put(session: Session, sql: str, base_url: str) -> Result:
+    """Tell the connector where to upload: a presigned URL of this server, as on Google's cloud."""
+    match = _PUT.match(sql)
+    if not match:
+        raise syntax("syntax error in PUT")
+    source = unquote(match[1]) if match[1].startswith("'") else match[1]
+    reference = stage_reference(unquote(match[2]) if match[2].startswith("'") else match[2])
+    stage = find(session, reference)
+    options = {k: v for k, v in Words(match[3]).options().items() if isinstance(v, str)}
+    name = source.removeprefix("file://").replace("\\", "/").rsplit("/", 1)[-1]
+    folder = reference.path if not reference.path or reference.path.endswith("/") else reference.path + "/"
+    return Result(
+        kind=0,
+        raw={
+            "command": "UPLOAD",
+            "src_locations": [source.removeprefix("file://")],
+            "parallel": int(options.get("PARALLEL", "4")),
+            "autoCompress": options.get("AUTO_COMPRESS", "TRUE") == "TRUE",
+            "sourceCompression": options.get("SOURCE_COMPRESSION", "AUTO_DETECT").lower(),
+            "overwrite": options.get("OVERWRITE", "FALSE") == "TRUE",
+            "clientShowEncryptionParameter": False,
+            "encryptionMaterial": None,
+            "stageInfo": {
+                "locationType": "GCS",
+                "location": f"stages/{stage.id}/{folder}",
+                "path": folder,
+                "region": "local",
+                "storageAccount": None,
+                "isClientSideEncrypted": False,
+                "creds": {},
+                "endPoint": None,
+                "presignedUrl": f"{base_url}/stages/{stage.id}/{quote(folder + name)}",
+            },
+        },
+    )
+
+
+def show(session: Session, words: Words, stages: Stages) -> Result:
+    if not words.accept("LIST"):
+        words.expect("LS")
+    reference = words.stage()
+    pattern = words.options().get("PATTERN")
+    words.end()
+    stage = find(session, reference)
+    found = [
+        (f"{stage.name.lower()}/{f.name}", f.size, f.etag, email.utils.formatdate(f.path.stat().st_mtime, usegmt=True))
+        for f in stages.list(stage, reference.path, str(pattern) if pattern else None)
+    ]
+    return rows(0, ["name", "size", "md5", "last_modified"], found, numbers=["size"])
+
+
+def remove(session: Session, words: Words, stages: Stages) -> Result:
+    if not words.accept("REMOVE"):
+        words.expect("RM")
+    reference = words.stage()
+    pattern = words.options().get("PATTERN")
+    words.end()
+    stage = find(session, reference)
+    gone = []
+    for file in stages.list(stage, reference.path, str(pattern) if pattern else None):
+        file.path.unlink(missing_ok=True)
+        gone.append((f"{stage.name.lower()}/{file.name}", "removed"))
+        folder = file.path.parent
+        while folder != stages.root and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
+    return rows(0, ["name", "result"], gone)
+
+
+def check_whole(file: StagedFile, codec: str) -> None:
+    """Read a compressed file to its end: DuckDB checks neither gzip's checksum nor that a zstd frame is complete."""
+    try:
+        if codec == "gzip":
+            _gzip(file.path)
+        elif codec == "zstd":
+            _zstd(file.path)
+    except (isal_zlib.error, zlib.error, zstandard.ZstdError, EOFError):
+        raise SqlError(
+            100076, "22000", f"Data is corrupted, not able to decompress file '{file.name}'"
+        ) from None
+
+
+def _gzip(path: Path) -> None:
+    reader = isal_zlib.decompressobj(wbits=31)
+    with path.open("rb") as source:
+        while block := source.read(_BLOCK_BYTES):
+            while block:
+                reader.decompress(block)
+                block = reader.unused_data
+                if reader.eof:
+                    if not block:
+                        break
+                    reader = isal_zlib.decompressobj(wbits=31)  # the next member
+            if reader.eof and source.peek(1):
+                reader = isal_zlib.decompressobj(wbits=31)
+    if not reader.eof:
+        raise EOFError
+
+
+def _zstd(path: Path) -> None:
+    reader = zstandard.ZstdDecompressor().decompressobj()
+    with path.open("rb") as source:
+        while block := source.read(_BLOCK_BYTES):
+            while block:
+                reader.decompress(block)
+                block = reader.unused_data if reader.eof else b""
+                if reader.eof and block:
+                    reader = zstandard.ZstdDecompressor().decompressobj()
+            if reader.eof and source.peek(1):
+                reader = zstandard.ZstdDecompressor().decompressobj()
+    if not reader.eof:
+        raise EOFError
