@@ -11,6 +11,7 @@ import types
 
 
 def install() -> None:
+    sys.modules["pandas"] = None  # type: ignore[assignment]  # optional in the connector, and a second of every start
     for name, members in (
         ("snowflake.connector.converter", ("SnowflakeConverter",)),
         ("snowflake.connector.file_util", ("SnowflakeFileUtil",)),
