@@ -12,7 +12,7 @@ import orjson
 from engine.config import Config
 from engine.errors import ConfigError
 from engine.source.connection import Address
-from engine.sql.target import SESSION_PARAMETERS, Names
+from engine.sql.target import SESSION_PARAMETERS, Names, create_database
 from engine.target.session import SessionPool
 
 
@@ -57,6 +57,8 @@ async def sessions(config: Config, run_id: str) -> AsyncIterator[SessionPool]:
             reach = {"host": endpoint.host, "port": endpoint.port, "protocol": "http", "account": "local",
                      "user": "borealis", "password": "none"}  # fmt: skip
             async with _pool(reach | _common(config, run_id), place, sessions_max) as pool:
+                async with pool.session() as session:
+                    await session.execute(create_database(names_of(config)), doing=f"cannot use {place}")
                 yield pool
         return
     place = f"Snowflake ({config.target.host or config.target.account})"
@@ -81,6 +83,7 @@ def _common(config: Config, run_id: str) -> dict[str, Any]:
         "login_timeout": round(target.login_timeout_s),
         "network_timeout": round(target.network_timeout_s),
         "application": "borealis",
+        "enable_server_session_keep_alive_auto_detection": False,  # close() always logs out, which ends statements
         "session_parameters": {
             **SESSION_PARAMETERS,
             "STATEMENT_TIMEOUT_IN_SECONDS": round(target.statement_timeout_s),

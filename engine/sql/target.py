@@ -58,6 +58,11 @@ WHO = "SELECT CURRENT_VERSION(), CURRENT_ACCOUNT(), CURRENT_ROLE(), CURRENT_WARE
 # --- the ground -------------------------------------------------------------------------------------------------
 
 
+def create_database(names: Names) -> str:
+    """Only where the warehouse is ours; an account's databases are its administrators'."""
+    return f"CREATE DATABASE IF NOT EXISTS {quote(names.database)}"
+
+
 def create_ground(names: Names) -> list[str]:
     """Both schemas, the stage, the ledger and the watermarks; each statement may be repeated."""
     return [
@@ -73,8 +78,9 @@ def create_ground(names: Names) -> list[str]:
     ]
 
 
-def select_schemas(names: Names) -> str:
-    return f"SELECT SCHEMA_NAME FROM {quote(names.database)}.INFORMATION_SCHEMA.SCHEMATA"
+def show_schemas(names: Names) -> str:
+    """The second column is the name."""
+    return f"SHOW SCHEMAS IN DATABASE {quote(names.database)}"
 
 
 def select_tables(names: Names) -> str:

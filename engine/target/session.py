@@ -66,8 +66,8 @@ def translate(error: BaseException, doing: str) -> TargetError:
     if isinstance(error, (ConnectionError, TimeoutError)):
         remedy, retryable = "check the network path to the target", True
     text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
-    first = str(text).strip().splitlines()[0][:500] if str(text).strip() else type(error).__name__
-    return TargetError(f"{doing}: {first}", remedy=remedy, retryable=retryable, errno=number)
+    said = " ".join(str(text).split()).partition(" (request_id=")[0].rstrip(".")[:500] or type(error).__name__
+    return TargetError(f"{doing}: {said}", remedy=remedy, retryable=retryable, errno=number)
 
 
 class Session:

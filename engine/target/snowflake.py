@@ -100,8 +100,8 @@ class Target:
 
     async def prepare_ground(self) -> None:
         """Makes the schemas, the stage and our two tables where they are missing."""
-        rows = await self.execute(sql.select_schemas(self.names), doing="cannot read the target's schemas")
-        schemas = {row[0] for row in rows}
+        rows = await self.execute(sql.show_schemas(self.names), doing="cannot read the target's schemas")
+        schemas = {row[1] for row in rows}
         tables = await self.execute(sql.select_tables(self.names), doing="cannot read the target's tables")
         ours = {row[1] for row in tables if row[0] == self.names.state_schema}
         if {self.names.schema, self.names.state_schema} <= schemas and {"LEDGER", "WATERMARKS"} <= ours:
