@@ -18,10 +18,13 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import pytest_asyncio
+import snowflake.connector
 import tomlkit
+from snowflake.connector import SnowflakeConnection
 
 from engine.local import flights
 from engine.local.postgres import PostgresServer, standby_of
+from engine.local.warehouse.process import Endpoint, serve
 from tests.faults.proxy import FaultProxy
 
 ROOT = Path(__file__).parents[1]
@@ -129,6 +132,32 @@ def proxy(postgres: PostgresServer) -> Iterator[FaultProxy]:
 def through(dsn: str, proxy: FaultProxy) -> str:
     parts = urlsplit(dsn)
     return parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{proxy.port}")).geturl()
+
+
+class Warehouse:
+    """The embedded warehouse of the session: `directory` for `target.local`, `connect` for the real connector."""
+
+    def __init__(self, directory: Path, endpoint: Endpoint) -> None:
+        self.directory = directory
+        self.endpoint = endpoint
+
+    def connect(self, **parameters: Any) -> SnowflakeConnection:
+        limits = {"login_timeout": 20, "network_timeout": 60}
+        return snowflake.connector.connect(
+            **self.endpoint.connection(), user="tester", password="none", **(limits | parameters)
+        )
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of one statement, in a session of its own."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            return [tuple(row) for row in cursor.execute(sql)]
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    directory = tmp_path_factory.mktemp("warehouse")
+    with serve(directory) as endpoint:
+        yield Warehouse(directory, endpoint)
 
 
 @pytest.fixture
