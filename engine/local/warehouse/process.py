@@ -72,6 +72,9 @@ def serve(directory: Path, port: int = 0, *, memory: str = "2GB") -> Iterator[En
         yield _ready(process, directory)
     finally:
         _stop(process)
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
 
 
 @contextmanager
