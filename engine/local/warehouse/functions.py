@@ -26,6 +26,8 @@ CREATE OR REPLACE MACRO sf_concat_ws(separator, list) AS
   CASE WHEN list_count(list) = len(list) THEN array_to_string(list, separator) END;
 CREATE OR REPLACE MACRO sf_text(x) AS
   CASE WHEN typeof(x) = 'JSON' THEN json_extract_string(to_json(x), '$') ELSE CAST(x AS VARCHAR) END;
+CREATE OR REPLACE MACRO sf_binary(x) AS
+  CASE WHEN typeof(x) = 'VARCHAR' THEN unhex(CAST(x AS VARCHAR)) ELSE CAST(x AS BLOB) END;
 CREATE OR REPLACE MACRO sf_typeof(x) AS CASE json_type(x) WHEN 'NULL' THEN 'NULL_VALUE' WHEN 'UBIGINT' THEN 'INTEGER'
   WHEN 'BIGINT' THEN 'INTEGER' WHEN 'HUGEINT' THEN 'INTEGER' ELSE json_type(x) END;
 CREATE OR REPLACE MACRO IS_NULL_VALUE(x) AS json_type(x) = 'NULL';
@@ -70,7 +72,10 @@ def _sound(text: str) -> bool:
         repeated = repeated or len({k for k, _ in found}) != len(found)
         return {}
 
-    json.loads(text, object_pairs_hook=pairs)
+    try:
+        json.loads(text, object_pairs_hook=pairs)
+    except (ValueError, RecursionError):
+        return False
     return not repeated
 
 
@@ -113,12 +118,9 @@ def _to_char(node: Expr) -> Expr:
     if not form.is_string:
         raise unsupported("TO_VARCHAR with a format that is not a text constant")
     code = strftime_format(form.name)
-    value = node.this
-    if not re.search("%[Ymdyab]", code):  # a TIME, which strftime does not take
-        value = exp.Add(this=_cast(exp.Literal.string("1970-01-01"), "DATE"), expression=_cast(value, "TIME"))
-    if re.search(r"[09]", form.name) and "%" not in code:
+    if "%" not in code:
         raise unsupported("TO_VARCHAR with a numeric format")
-    return _call("strftime", value, exp.Literal.string(code))
+    return _strftime(node.this, code)
 
 
 def _concat_ws(node: Expr) -> Expr:
@@ -133,8 +135,23 @@ def _parse_json(node: Expr) -> Expr:
     return _call("sf_json_last" if last is not None and "d" in last.name else "sf_json", node.this)
 
 
-def _text_cast(node: Expr) -> Expr:
-    return _call("sf_text", node.this) if node.args["to"].this in exp.DataType.TEXT_TYPES else node
+def _typed_cast(node: Expr) -> Expr:
+    kind = node.args["to"].this
+    if kind in exp.DataType.TEXT_TYPES:
+        return _call("sf_text", node.this)
+    if kind in (exp.DataType.Type.BINARY, exp.DataType.Type.VARBINARY):
+        return _call("sf_binary", node.this)
+    return node
+
+
+def _time_to_str(node: Expr) -> Expr:
+    return node if re.search("%[Ymdyab]", node.args["format"].name) else _strftime(node.this, node.args["format"].name)
+
+
+def _strftime(value: Expr, code: str) -> Expr:
+    if not re.search("%[Ymdyab]", code):  # of a TIME, which DuckDB's strftime does not take
+        value = exp.Add(this=_cast(exp.Literal.string("1970-01-01"), "DATE"), expression=_cast(value, "TIME"))
+    return _call("strftime", value, exp.Literal.string(code))
 
 
 def _data_type(node: Expr) -> Expr:
@@ -151,22 +168,22 @@ def _data_type(node: Expr) -> Expr:
         return exp.DataType.build("TIMESTAMP", dialect="duckdb")
     if kind == exp.DataType.Type.TIME:
         node.set("expressions", None)
-    return node
+    return fs.semi_structured_types(node)
 
 
 OWN: dict[type[Expr], Callable[[Expr], Expr]] = {
     exp.ToChar: _to_char,
+    exp.TimeToStr: _time_to_str,
     exp.ConcatWs: _concat_ws,
     exp.ParseJSON: _parse_json,
     exp.DataType: _data_type,
     exp.MD5NumberLower64: lambda n: _call("MD5_NUMBER_LOWER64", n.this),
     exp.MD5NumberUpper64: lambda n: _call("MD5_NUMBER_UPPER64", n.this),
     exp.Typeof: lambda n: _call("sf_typeof", n.this),
-    exp.Cast: _text_cast,
+    exp.Cast: _typed_cast,
 }
 # fakesnow's, in its order, with what each looks at.
 _FAKESNOW: list[tuple[Callable[..., Expr], tuple[type[Expr], ...]]] = [
-    (fs.semi_structured_types, (exp.DataType,)),
     (fs.split, (exp.Split,)),
     (fs.trim_cast_varchar, (exp.Trim,)),
     (fs.indices_to_json_extract, (exp.Bracket,)),
@@ -198,6 +215,9 @@ _FAKESNOW: list[tuple[Callable[..., Expr], tuple[type[Expr], ...]]] = [
 
 def rewrite(tree: Expr) -> Expr:
     """The tree with Snowflake's functions as DuckDB has them; the classes of nodes present choose the passes."""
+    for cast in list(tree.find_all(exp.Cast)):
+        if cast.to.this == exp.DataType.Type.VARIANT:
+            cast.replace(exp.ToVariant(this=cast.this))
     present = {type(node) for node in tree.walk()}
     for act, looks_at in _FAKESNOW:
         if present.intersection(looks_at):

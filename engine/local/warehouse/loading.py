@@ -270,8 +270,7 @@ class _Attempt:
             except duckdb.Error as error:
                 for check in whole:
                     check.result()
-                if not self.wide and _too_long(error):
-                    self.wide = True
+                if self._learn(error):
                     raise Again from None
                 raise
             for check in whole:
@@ -287,6 +286,19 @@ class _Attempt:
             else (f.name, "LOAD_SKIPPED", 0, 0, None, 1, "File was loaded before.", None, None, None)
             for f in self.files
         ]  # fmt: skip
+
+    def _learn(self, error: Exception) -> bool:
+        """Whether the error tells how to read the file: its records are longer, or of other lengths, than was thought."""
+        text = str(error)
+        if not self.wide and ("aximum line size" in text or "unterminated quote" in text or "max_line_size" in text):
+            self.wide = True
+            return True
+        found = re.search(r"Expected Number of Columns: \d+ Found: (\d+)", text)
+        if found and self.load.items and (int(found[1]) > self.load.fields or not self.load.padded):
+            self.load.fields = max(self.load.fields, int(found[1]))
+            self.load.padded = True
+            return True
+        return False
 
     def _insert(self, cursor: Cursor, files: list[StagedFile]) -> dict[str, int]:
         load = self.load
@@ -335,7 +347,8 @@ class _Attempt:
         more = ", null_padding = true, parallel = false" if load.padded else ""
         more += ", filename = 'f'" if filename else ""
         if self.wide:
-            more += f", max_line_size = {RECORD_BYTES_MAX}, parallel = false"
+            more += f", max_line_size = {RECORD_BYTES_MAX}, buffer_size = {RECORD_BYTES_MAX}"
+            more += "" if load.padded else ", parallel = false"
         return (
             f"read_csv({casts.text_list([str(f.path) for f in files])}, columns = {{{columns}}}, auto_detect = false, "
             f"header = false, delim = {literal(load.form['FIELD_DELIMITER'])}, {quoting}, nullstr = '', "
@@ -348,7 +361,7 @@ class _Attempt:
     def blame(self, cursor: Cursor, error: Exception) -> SqlError:
         """The error as Snowflake words it: the file, the line and the column."""
         text = str(error)
-        if "CSV Error" in text or "csv" in text.lower():
+        if "CSV Error on Line" in text or "GZIP" in text:
             return self._csv_fault(text)
         for file in self.files:
             found = self._refused(cursor, file)
@@ -380,16 +393,17 @@ class _Attempt:
         assert self.typed is not None
         tests, texts = [], []
         for value, kind, column in zip(load.values, self.typed, load.columns, strict=True):
+            nullable = "TRUE" if column.nullable else "FALSE"
             flagged = value.replace("sf_json(", "sf_json_flag(")
             text = self._text(value) if kind == "VARCHAR" else "NULL"
             if kind == "VARCHAR":
                 valid = casts.rule(column, text, load.form.get("BINARY_FORMAT", "HEX")).valid
-                test = f"coalesce({valid}, {'TRUE' if column.nullable else 'FALSE'})"
+                test = f"CASE WHEN {text} IS NULL THEN {nullable} ELSE coalesce({valid}, FALSE) END"
             elif kind == "JSON" and flagged != value:
-                test = f"coalesce(json_type({flagged}) <> 'VARCHAR' OR {flagged} <> sf_flag(), {str(column.nullable).upper()})"
+                test = f"coalesce({flagged} <> sf_flag(), {nullable})"
                 text = "'invalid document'"
             else:
-                test = f"({str(column.nullable).upper()} OR {value} IS NOT NULL)"
+                test = f"({nullable} OR {value} IS NOT NULL)"
             tests.append(test)
             texts.append(text)
         which = " ".join(f"WHEN NOT ({t}) THEN {i}" for i, t in enumerate(tests))
@@ -413,11 +427,6 @@ class _Attempt:
             f'"{load.table.name}"["{column.name}":{row[2] + 1}]\n  If you would like to continue loading when an error is '
             "encountered, use other values such as 'SKIP_FILE' or 'CONTINUE' for the ON_ERROR option.",
         )  # fmt: skip
-
-
-def _too_long(error: Exception) -> bool:
-    text = str(error)
-    return "aximum line size" in text or "unterminated quote" in text or "max_line_size" in text
 
 
 class _Counts:

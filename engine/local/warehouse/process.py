@@ -6,20 +6,22 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from engine.errors import ConfigError
 
 ENDPOINT = "endpoint.json"
+LOG = "server.log"
 READY_S = 30.0  # it takes about one; a slow disk and a large file to recover take more
 STOP_S = 10.0
 
@@ -63,18 +65,23 @@ class Lock:
 @contextmanager
 def serve(directory: Path, port: int = 0, *, memory: str = "2GB") -> Iterator[Endpoint]:
     """A server of this directory for as long as the block runs; it also ends if this process does."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "engine.local.warehouse", "--child", "--dir", str(directory), "--port", str(port),
-         "--memory", memory],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(),
-    )  # fmt: skip
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / LOG).open("wb") as said:
+        process = _start(directory, port, memory, said)
     try:
         yield _ready(process, directory)
     finally:
         _stop(process)
-        for stream in (process.stdout, process.stderr):
-            assert stream is not None
-            stream.close()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _start(directory: Path, port: int, memory: str, said: IO[bytes]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "engine.local.warehouse", "--child", "--dir", str(directory), "--port", str(port),
+         "--memory", memory],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, env=_environment(),
+    )  # fmt: skip
 
 
 @contextmanager
@@ -107,14 +114,11 @@ def _environment() -> dict[str, str]:
 
 def _ready(process: subprocess.Popen[str], directory: Path) -> Endpoint:
     assert process.stdout is not None
-    import select
-
     readable, _, _ = select.select([process.stdout], [], [], READY_S)
     line = process.stdout.readline() if readable else ""
     if not line:
         _stop(process)
-        assert process.stderr is not None
-        said = process.stderr.read().strip().splitlines()
+        said = (directory / LOG).read_text(errors="replace").strip().splitlines()
         reason = said[-1] if said else f"no answer within {READY_S:.0f} s"
         raise ConfigError([f"The embedded warehouse in {directory} did not start: {reason}"])
     told = json.loads(line)
@@ -134,5 +138,3 @@ def _stop(process: subprocess.Popen[str]) -> None:
             continue
         return
 
-
-__all__ = ["Endpoint", "attach_or_serve", "find", "serve", "time"]

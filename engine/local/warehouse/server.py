@@ -83,7 +83,7 @@ class Server:
         self.root = duckdb.connect(
             str(directory / "warehouse.duckdb"),
             config={
-                "memory_limit": memory, "temp_directory": str(directory / "spill"), "preserve_insertion_order": "false",
+                "memory_limit": memory, "temp_directory": str(directory / "spill"),
                 "lambda_syntax": "ENABLE_SINGLE_ARROW", "max_expression_depth": "100000",
                 "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
             },

@@ -80,8 +80,9 @@ def _inside(session: Session, words: Words) -> tuple[str, ...]:
 def _like(name: str, pattern: str | None) -> bool:
     if pattern is None:
         return True
-    text = re.escape(pattern).replace("%", ".*").replace("_", ".")
-    return re.fullmatch(text.replace(r"\.*", ".*"), name, re.IGNORECASE | re.DOTALL) is not None
+    wild = {"%": ".*", "_": "."}
+    text = "".join(wild.get(m[0]) or re.escape(m[0][-1]) for m in re.finditer(r"\\?.", pattern, re.DOTALL))
+    return re.fullmatch(text, name, re.IGNORECASE | re.DOTALL) is not None
 
 
 def _created(entry: Entry) -> str:

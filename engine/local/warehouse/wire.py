@@ -16,6 +16,7 @@ from engine.local.warehouse.catalog import decode
 SELECT, INSERT, UPDATE, DELETE, MERGE, COPY = 0x1000, 0x3100, 0x3200, 0x3300, 0x3400, 0x3600
 SHOW, TCL, DDL, UNKNOWN = 0x4400, 0x5000, 0x6000, 0x0000
 
+_MILLION = pa.scalar(1_000_000)
 Rows = Sequence[Sequence[Any]]
 
 
@@ -105,7 +106,7 @@ def _column(name: str, kind: str, values: pa.ChunkedArray) -> tuple[dict[str, An
     if pa.types.is_date(of):
         return column(name, "date"), values
     if pa.types.is_time(of):
-        return column(name, "time", 0, 9), pc.multiply(values.cast(pa.time64("us")).cast(pa.int64()), 1000)
+        return column(name, "time", 0, 9), pc.multiply(values.cast(pa.time64("us")).cast(pa.int64()), pa.scalar(1000))
     if pa.types.is_timestamp(of):
         zoned = of.tz is not None
         return column(name, "timestamp_tz" if zoned else "timestamp_ntz", 0, 9), _timestamps(values, zoned)
@@ -125,9 +126,9 @@ def _timestamps(values: pa.ChunkedArray, zoned: bool) -> pa.ChunkedArray:
     if isinstance(micros, pa.ChunkedArray):  # no rows
         micros = pa.array([], pa.int64())
     none = pc.is_null(micros)
-    micros = pc.fill_null(micros, 0)
-    seconds = _floor_div(micros, 1_000_000)
-    nanos = pc.multiply(pc.subtract(micros, pc.multiply(seconds, 1_000_000)), 1000).cast(pa.int32())
+    micros = pc.fill_null(micros, pa.scalar(0))
+    seconds = _floor_div(micros, _MILLION)
+    nanos = pc.multiply(pc.subtract(micros, pc.multiply(seconds, _MILLION)), pa.scalar(1000)).cast(pa.int32())
     fields = [pa.field("epoch", pa.int64(), nullable=False), pa.field("fraction", pa.int32(), nullable=False)]
     arrays = [seconds, nanos]
     if zoned:
@@ -136,7 +137,7 @@ def _timestamps(values: pa.ChunkedArray, zoned: bool) -> pa.ChunkedArray:
     return pa.chunked_array([pa.StructArray.from_arrays(arrays, fields=fields, mask=none)])
 
 
-def _floor_div(values: pa.Array, by: int) -> pa.Array:
+def _floor_div(values: pa.Array, by: pa.Scalar) -> pa.Array:
     quotient = pc.divide(values, by)  # towards zero
     return pc.subtract(quotient, pc.greater(pc.multiply(quotient, by), values).cast(pa.int64()))
 

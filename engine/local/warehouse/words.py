@@ -59,9 +59,10 @@ def parts(text: str) -> Name:
 
 def stage_reference(text: str) -> StageRef:
     found = _STAGE.match(text)
-    if not found:
+    rest = text[found.end(1) :] if found else ""
+    if not found or not (rest == "" or rest.startswith("/")):
         raise syntax(f"invalid stage reference {text!r}")
-    return StageRef(parts(found[1]), (found[2] or "/")[1:])
+    return StageRef(parts(found[1]), rest[1:])
 
 
 class Words:
