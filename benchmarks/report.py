@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -25,12 +26,15 @@ def show(outcomes: Sequence[Outcome], console: Console) -> None:
     """The first outcome is the base."""
     table = Table(
         title="Table to compressed CSV files on disk",
+        box=box.SIMPLE,
+        padding=(0, 0, 0, 1),
+        pad_edge=False,
         caption="medians; cpu in seconds per million rows",
         title_justify="left",
         caption_justify="left",
     )
     table.add_column(no_wrap=True)
-    for column in ("M rows/s", "spread", "x base", "raw MB/s", "file MB/s", "client cpu", "server cpu"):
+    for column in ("M rows/s", "spread", "x base", "raw\nMB/s", "file\nMB/s", "client\ncpu", "server\ncpu"):
         table.add_column(column, justify="right", no_wrap=True)
     for outcome in outcomes:
         told: dict[str, Any] = outcome.to_json(outcomes[0])
@@ -48,8 +52,8 @@ def show(outcomes: Sequence[Outcome], console: Console) -> None:
     console.print(table)
 
 
-def keep(outcomes: Sequence[Outcome], about: dict[str, object]) -> Path:
-    """Writes the result; a second one on the same day replaces the first."""
+def keep(outcomes: Sequence[Outcome], about: dict[str, object], directory: Path) -> Path:
+    """Writes the result into `directory`; a second one on the same day replaces the first."""
     now = datetime.now(UTC)
     cpu = _cpu()
     found = {
@@ -64,8 +68,8 @@ def keep(outcomes: Sequence[Outcome], about: dict[str, object]) -> Path:
         "contenders": [outcome.to_json(outcomes[0]) for outcome in outcomes],
     }
     slug = re.sub(r"[^a-z0-9]+", "-", f"{cpu} {os.cpu_count()} cores".lower()).strip("-")
-    RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"{now.date()}-{slug}.json"
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / f"{now.date()}-{slug}-postgresql-{about['postgres']}.json"
     file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return file
 

@@ -1,0 +1,105 @@
+"""Our contenders: the pipeline of a run as it is, with a target that keeps the files and loads nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+from engine.typemap import map_table
+
+from benchmarks.measure import Contender
+from engine.config import Limits as ConfiguredLimits
+from engine.model import Table
+from engine.pipeline import Limits, Pipeline
+from engine.plan import Evolution, TablePlan, chunk_bytes, split
+from engine.source import catalogue
+from engine.source.connection import Address, connected
+from engine.source.snapshot import open_snapshot
+from engine.spool import SpoolSettings, StagedFile
+
+DEFAULTS = ConfiguredLimits()
+READERS = DEFAULTS.readers
+
+
+class FilesKept:
+    """The target without a warehouse: a file that is put stays on disk under a second name."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    async def put(self, path: str, file: StagedFile) -> None:
+        del path
+        os.link(file.path, self.directory / file.name)
+
+    async def load(self, *_: object) -> None:
+        """Rows are counted in the files, after the time is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """`reader` copy or cursor, `codec` gzip or zstd."""
+
+    dsn: str
+    table: str
+    readers: int
+    reader: str
+    codec: str
+
+    def into(self, directory: Path) -> None:
+        asyncio.run(self._run(directory))
+
+    async def _run(self, directory: Path) -> None:
+        address = Address(self.dsn)
+        async with connected(address) as connection:
+            relations = [r for r in await catalogue.relations(connection) if r.name == self.table]
+        async with open_snapshot(address, relations, self.readers) as snapshot:
+            (table,) = (await snapshot.tables(relations)).values()
+            spool = directory.with_name("spool")
+            spool.mkdir(exist_ok=True)
+            limits = Limits(self.readers, DEFAULTS.loaders, DEFAULTS.queue, attempts=1)
+            pipeline = Pipeline(
+                plan=self._plan(table),
+                run_id="bench",
+                landing="none",
+                snapshot=snapshot,
+                target=FilesKept(directory),  # type: ignore[arg-type]
+                settings=SpoolSettings(spool, DEFAULTS.file_bytes_max, self.codec, DEFAULTS.compression_level),
+                limits=limits,
+                tokens=anyio.Semaphore(limits.files_max),
+                progress=_unwatched,
+            )
+            await pipeline.copy()
+
+    def _plan(self, table: Table) -> TablePlan:
+        return TablePlan(
+            table=table,
+            fields=map_table(table, {}, {}).fields,
+            target_name=table.name.upper(),
+            mode="full",
+            publish="swap",
+            key=(),
+            chunks=split(table, chunk_bytes(table, self.readers)),
+            evolution=Evolution(),
+            target_exists=False,
+            reader=self.reader,
+        )
+
+
+def _unwatched(rows: int, size: int) -> None:
+    del rows, size
+
+
+def contenders(dsn: str, table: str, readers: int) -> Sequence[Contender]:
+    """The default first."""
+    kinds = [("copy", "gzip"), ("copy", "zstd"), ("cursor", "gzip")]
+    return [
+        Contender(
+            f"borealis {reader}, {codec}", partial(Extraction.into, Extraction(dsn, table, readers, reader, codec))
+        )
+        for reader, codec in kinds
+    ]
