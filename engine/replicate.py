@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -45,6 +45,8 @@ class Shared:
     spool: SpoolSettings
     tokens: anyio.Semaphore
     observer: Observer
+    previous: Mapping[str, str]
+    """By target name: the table that an earlier swap replaced, kept for a rollback until the next one."""
 
 
 @dataclass(slots=True)
@@ -88,9 +90,11 @@ class Replication:
         except BorealisError:
             await self._drop_quietly(landing)
             raise
-        keeps_previous = self.plan.publish == "swap" and self.choice.options.keep_previous_h > 0
-        if self.choice.existing is not None and not keeps_previous or self.plan.publish != "swap":
+        if self.plan.publish != "swap" or (self.choice.existing and self.choice.options.keep_previous_h == 0):
             await self._drop_quietly(landing)
+        older = self.shared.previous.get(self.plan.target_name[:200])
+        if self.plan.publish == "swap" and older:
+            await self._drop_quietly(self._target.names.ours(older))
 
     async def _drop_quietly(self, table: str) -> None:
         """What cannot be dropped now is swept by a later run; the run's own end matters more."""

@@ -65,8 +65,8 @@ async def run(
             if chosen:
                 await made.target.prepare_ground()
                 async with opened(config, made.target, chosen, refused) as found, _heartbeats(made.state, leases):
-                    await sweep(made.target, made.state, found.catalogue, found.choices)
-                    await _replicate_all(made, found, leases, receipts, full, observer)
+                    kept = await sweep(made.target, made.state, found.catalogue, found.choices)
+                    await _replicate_all(made, found, leases, receipts, kept, full, observer)
         finally:
             with anyio.CancelScope(shield=True):
                 for lease in leases.values():
@@ -118,6 +118,7 @@ async def _replicate_all(
     found: Opened,
     leases: dict[str, Lease],
     receipts: list[Receipt],
+    previous: dict[str, str],
     full: bool,
     observer: Observer,
 ) -> None:
@@ -141,6 +142,7 @@ async def _replicate_all(
             ),
             anyio.Semaphore(limits.files_max),
             observer,
+            previous,
         )
         waiting = iter(biggest_first(plans.values()))
 

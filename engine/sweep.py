@@ -42,14 +42,20 @@ def leftovers(catalogue: TargetCatalogue) -> list[Leftover]:
     return found
 
 
-async def sweep(target: Target, state: State, catalogue: TargetCatalogue, choices: Sequence[Choice]) -> None:
-    """Drops what no live run needs. The caller holds the leases of the choices' tables."""
+async def sweep(
+    target: Target, state: State, catalogue: TargetCatalogue, choices: Sequence[Choice]
+) -> dict[str, str]:
+    """Drops what no live run needs. The caller holds the leases of the choices' tables.
+
+    Returns the replaced table that is still kept, by target name: the next swap's replaces it.
+    """
     keep_h = {choice.target_name[:200]: choice.options.keep_previous_h for choice in choices}
     newest: dict[str, float] = {}
     old = leftovers(catalogue)
     for each in old:
         if each.is_previous:
             newest[each.of] = min(newest.get(each.of, each.age_h), each.age_h)
+    kept: dict[str, str] = {}
     for each in old:
         if each.of not in keep_h:
             continue
@@ -59,5 +65,8 @@ async def sweep(target: Target, state: State, catalogue: TargetCatalogue, choice
             dead = each.age_h >= ABANDONED_H or await state.began(each.run_id)
         if dead:
             await target.execute(sql.drop(target.names.ours(each.table.name)), doing="cannot drop an abandoned table")
+        elif each.is_previous:
+            kept[each.of] = each.table.name
     if old:
         await target.sweep_ledger()
+    return kept
