@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, ParamSpec, TypeVar
 
 import anyio
 import orjson
@@ -28,6 +28,9 @@ from engine import __version__, render
 from engine.config import Config, load
 from engine.errors import BorealisError, ConfigError
 from engine.model import Receipt
+
+if TYPE_CHECKING:
+    from engine.local.warehouse.process import Endpoint
 
 COMPLETE, FAILED, BAD_CONFIGURATION, PARTIAL = 0, 1, 2, 3
 INTERRUPTED, TERMINATED = 130, 143
@@ -47,6 +50,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 
 def main() -> NoReturn:
     """The entry point: never returns, the exit code says how it went."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts `borealis &` with it ignored
     signal.signal(signal.SIGTERM, _terminated)
     try:
         app(prog_name="borealis")
@@ -137,11 +141,15 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep PostgreSQL running until Ctrl-C, to try other commands on it.")
     ] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Embedded PostgreSQL and warehouse, real data: full, then incremental, verified."""
     from engine.local.demo import demonstrate
 
-    return COMPLETE if demonstrate(directory, keep=keep) else FAILED
+    outcome = demonstrate(directory, render.console(sys.stderr if as_json else sys.stdout), keep=keep)
+    if as_json:
+        _print_json(outcome.to_json())
+    return COMPLETE if outcome.proven else FAILED
 
 
 @command
@@ -178,7 +186,7 @@ def plan(
 def _plan(config: Config, names: list[str], *, full: bool, as_json: bool) -> int:
     from engine import runs
 
-    plans = [each.to_json() for each in _await(runs.plans_of, config, names, full=full)]
+    plans: list[dict[str, Any]] = [each.to_json() for each in _await(runs.plans_of, config, names, full=full)]
     refused = [fault for each in plans for fault in each.get("faults", [])]
     if as_json:
         _print_json({"status": "FAILED" if refused else "COMPLETE", "tables": plans})
@@ -260,3 +268,32 @@ def status(names: Names = None, *, config: ConfigFile = None, as_json: AsJson = 
     else:
         render.show_rows(rows, render.console())
     return COMPLETE
+
+
+@command
+def warehouse(
+    *,
+    directory: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where it keeps its data.")],
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Of 127.0.0.1; 0 for a free one.")] = 0,
+    as_json: AsJson = False,
+) -> int:
+    """Serve the embedded warehouse until Ctrl-C, for other clients."""
+    from engine.local.warehouse.process import serve
+
+    with serve(directory, port) as endpoint:
+        if as_json:
+            _print_json({"status": "SERVING", "host": endpoint.host, "port": endpoint.port, "pid": endpoint.pid})
+        else:
+            typer.echo(f"Serving {directory} until Ctrl-C. Any user and password will do:\n")
+            typer.echo(f"    import snowflake.connector\n    snowflake.connector.connect({_arguments(endpoint)})")
+        try:
+            os.waitid(os.P_PID, endpoint.pid, os.WEXITED | os.WNOWAIT)
+        except KeyboardInterrupt:
+            return COMPLETE
+    raise BorealisError(f"the warehouse in {directory} ended by itself", remedy=f"see {directory / 'server.log'}")
+
+
+def _arguments(endpoint: Endpoint) -> str:
+    """Of the connector's `connect`."""
+    login = {"user": "you", "password": "any", **endpoint.connection()}
+    return ", ".join(f"{name}={value!r}" for name, value in login.items())

@@ -10,13 +10,14 @@ import shutil
 import signal
 import textwrap
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
 import anyio
+import anyio.to_thread
 from rich.console import Console
 
 from engine import inspection, render, runs
@@ -25,6 +26,7 @@ from engine.config_values import MINIMAL
 from engine.errors import ConfigError
 from engine.local import flights
 from engine.local.postgres import PostgresServer
+from engine.local.warehouse.process import serve
 from engine.model import Receipt
 
 T = TypeVar("T")
@@ -51,53 +53,79 @@ deletes = "reconcile"
 name = "public.*"
 """
 )
+VERIFIED = ("table", "ok", "rows_source", "rows_target", "checksum_source", "checksum_target", "error")
 QUERY = "SELECT CARRIER, COUNT(*) AS FLIGHTS FROM FLIGHTS GROUP BY CARRIER ORDER BY FLIGHTS DESC LIMIT 3"
 PORT = 8765
 """Of the snippet that queries the result; any free port does."""
 
 
-def demonstrate(directory: Path, *, keep: bool = False) -> bool:
-    """Whether all of it is COMPLETE and verified. With `keep` PostgreSQL serves on until Ctrl-C."""
-    show = Show(render.console())
+@dataclass(slots=True)
+class Outcome:
+    """What the demonstration came to; `proven` when every receipt is COMPLETE and every checksum equal."""
+
+    receipts: list[Receipt] = field(default_factory=list)
+    verification: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    proven: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "status": "COMPLETE" if self.proven else "FAILED",
+            "seconds": round(self.seconds, 1),
+            "tables": self.receipts,
+            "verification": self.verification,
+        }
+
+
+def demonstrate(directory: Path, to: Console, *, keep: bool = False) -> Outcome:
+    """With `keep` PostgreSQL serves on until Ctrl-C."""
+    show, outcome = Show(to), Outcome()
     _clear(directory)
-    with PostgresServer(directory / "postgres") as source:
+    with PostgresServer(directory / "postgres") as source, ExitStack() as stack:
         with show.step(f"PostgreSQL {source.version} with the flights that left New York in 2013"):
-            rows = _await(flights.load, source.dsn())
+            rows = _await(_make_ready, source.dsn(), directory / "warehouse", stack)
             show.line(", ".join(f"{table} {count:,}" for table, count in rows.items()))
-        config = _configured(directory, source.dsn())
-        proven = _replicated_and_verified(config, source.dsn(), show)
-        if proven and keep:
-            show.keep(directory)
+        outcome.proven = _replicate_and_verify(_configured(directory, source.dsn()), source.dsn(), show, outcome)
+        outcome.seconds = show.seconds
+        if outcome.proven and keep:
+            show.line(f"\nPostgreSQL serves on until Ctrl-C: try borealis plan --config {directory}/borealis.toml")
             with suppress(KeyboardInterrupt):
                 signal.pause()
     shutil.rmtree(directory / "postgres")
-    if proven:
-        show.what_next(directory)
-    return proven
+    if outcome.proven:
+        show.what_next(directory, outcome.seconds)
+    return outcome
 
 
-def _replicated_and_verified(config: Config, dsn: str, show: Show) -> bool:
+async def _make_ready(dsn: str, warehouse: Path, stack: ExitStack) -> dict[str, int]:
+    """Loads the flights while the warehouse starts; it serves all commands until the stack is closed."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, stack.enter_context, serve(warehouse))
+        rows = await flights.load(dsn)
+    return rows
+
+
+def _replicate_and_verify(config: Config, dsn: str, show: Show, outcome: Outcome) -> bool:
     with show.step("All tables in full mode"):
-        first = _replicated(config, full=True)
-        show.receipts(first)
-    if any(receipt.status != "COMPLETE" for receipt in first):
-        return False
+        if not _replicated(config, show, outcome, full=True):
+            return False
     with show.step("A day's changes at the source"):
         show.line(", ".join(f"{count:,} flights {kind}" for kind, count in _await(flights.change, dsn).items()))
     with show.step("What changed in flights, incrementally"):
-        second = _replicated(config, "public.flights")
-        show.receipts(second)
-    if any(receipt.status != "COMPLETE" for receipt in second):
-        return False
+        if not _replicated(config, show, outcome, "public.flights"):
+            return False
     with show.step("Checksums of every table, computed in each database by itself"):
-        results = [result.to_json() for result in _await(inspection.verify, config, [], level="checksum")]
-        render.show_rows(results, show.to)
-    return bool(results) and all(result["ok"] for result in results)
+        outcome.verification = [each.to_json() for each in _await(inspection.verify, config, [], level="checksum")]
+        render.show_rows(outcome.verification, show.to, VERIFIED)
+    return bool(outcome.verification) and all(each["ok"] for each in outcome.verification)
 
 
-def _replicated(config: Config, *names: str, full: bool = False) -> list[Receipt]:
+def _replicated(config: Config, show: Show, outcome: Outcome, *names: str, full: bool = False) -> bool:
     with render.observing() as observer:
-        return _await(runs.run, config, list(names), full=full, observer=observer)
+        receipts = _await(runs.run, config, list(names), full=full, observer=observer)
+    render.show_receipts(receipts, show.to)
+    outcome.receipts += receipts
+    return all(receipt.status == "COMPLETE" for receipt in receipts)
 
 
 def _await(function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
@@ -127,10 +155,11 @@ class Show:
     """What is told on the way, and how long it took."""
 
     to: Console
-    began: float = 0.0
+    began: float = field(default_factory=monotonic)
 
-    def __post_init__(self) -> None:
-        self.began = monotonic()
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self.began
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -140,18 +169,10 @@ class Show:
         self.to.print(f"{monotonic() - began:.1f} s", style="dim")
 
     def line(self, text: str) -> None:
-        self.to.print(text)
+        self.to.print(text, soft_wrap=True)
 
-    def receipts(self, receipts: list[Receipt]) -> None:
-        render.show_receipts(receipts, self.to)
-
-    def keep(self, directory: Path) -> None:
-        self.line(f"\nPostgreSQL serves on until Ctrl-C: try borealis plan --config {directory}/borealis.toml")
-
-    def what_next(self, directory: Path) -> None:
-        self.to.print(
-            f"\nVerified: the target equals the source. {monotonic() - self.began:.0f} s in all.", style="bold green"
-        )
+    def what_next(self, directory: Path, seconds: float) -> None:
+        self.to.print(f"\nVerified: the target equals the source. {seconds:.0f} s in all.", style="bold green")
         self.line(f"\nTo query the result, serve it and connect as to Snowflake:\n\n{snippet(directory)}")
         self.line(
             f"To replicate your own database, write borealis.toml and run `borealis run`:\n\n{_indented(MINIMAL)}"
@@ -162,7 +183,7 @@ def snippet(directory: Path) -> str:
     """Two commands that print the carriers with most flights."""
     return _indented(
         f"borealis warehouse --dir {directory}/warehouse --port {PORT} &\n"
-        'python -c "import snowflake.connector as s; '
+        'python -W ignore -c "import snowflake.connector as s; '
         f"c = s.connect(account='local', user='demo', password='demo', host='127.0.0.1', port={PORT}, protocol='http', "
         f"database='DEMO', schema='NYC'); print(c.cursor().execute('{QUERY}').fetchall())\"\n"
     )
