@@ -30,6 +30,8 @@ from engine.local.warehouse.words import StageRef, Words, literal
 FILES_MAX = 1_000
 RECORD_BYTES_MAX = 300_000_000  # a text of 128 MB whose quotes are doubled, and the rest of its row
 
+_ANY = 987_654_321  # stands for the one field of an expression while it is compiled
+
 # Snowflake's list for transformations during a load, and the words that may stand before a bracket.
 ALLOWED = set(
     "CAST TRY_CAST CASE IFF IFNULL NVL NVL2 NULLIF EQUAL_NULL IN LIKE ILIKE CONCAT SUBSTR SUBSTRING SPLIT SPLIT_PART REPLACE "
@@ -197,22 +199,23 @@ def _shape(session: Session, load: Load, first: StagedFile) -> None:
         load.fields, load.values = len(names), names
         return
     highest = 0
-
-    def field_of(number: int) -> exp.Expression:
-        nonlocal highest
-        highest = max(highest, number)
-        return exp.column(exp.to_identifier(f"c{number}", quoted=False))
-
+    compiled: dict[str, str] = {}  # a wide table has the same expression over each field
     for item in load.items:
-        bare = re.fullmatch(r"(?:\w+\.)?\$(\d+)", item)
-        if bare:
-            highest = max(highest, int(bare[1]))
-            load.values.append(f"c{bare[1]}")
-        else:
-            load.values.append(query.expression(session, re.sub(r"\b[A-Za-z]\w*\.(\$\d+)", r"\1", item), field_of))
+        shape = re.sub(r"\b[A-Za-z]\w*\.(\$\d+)", r"\1", item)
+        numbers = {int(n) for n in re.findall(r"\$(\d+)", shape)}
+        highest = max(highest, *numbers, 0)
+        if len(numbers) == 1:
+            shape = re.sub(r"\$\d+", f"${_ANY}", shape)
+        if shape not in compiled:
+            compiled[shape] = query.expression(session, shape, _field)
+        load.values.append(compiled[shape].replace(f'"C{_ANY}"', f"c{next(iter(numbers), 0)}"))
     present = _fields_of(first, load)
     load.fields = max(present, highest)
     load.padded = present < highest
+
+
+def _field(number: int) -> exp.Column:
+    return exp.column(exp.to_identifier(f"C{number}", quoted=True))
 
 
 def _fields_of(file: StagedFile, load: Load) -> int:

@@ -41,7 +41,7 @@ log = logging.getLogger("borealis.warehouse")
 
 SESSIONS_MAX = 512
 SESSION_IDLE_S = 4 * 3600  # Snowflake's
-DETACHED_S = 10  # a transaction that blocks others, whose client has no connection left, is undone (Snowflake: 5 min)
+DETACHED_S = 5  # a transaction that blocks others, whose client has no connection left, is undone (Snowflake: 5 min)
 ANSWERS_MAX = 32  # kept for a repeated requestId; the connector repeats only its latest
 ANSWER_BYTES_MAX = 1 << 20  # a larger one is a SELECT's, kept only until the next
 THREADS = 128  # statements at once, those that wait for a lock included
