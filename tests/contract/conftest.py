@@ -58,7 +58,12 @@ def open_connection(endpoint: Endpoint | None, **parameters: Any) -> SnowflakeCo
     if endpoint is None:
         where: dict[str, Any] = {k: v for k, v in _ENV.items() if k != "database"}
     else:
-        where = {"user": "conformance", "password": "any", "login_timeout": 20, "network_timeout": 60} | endpoint.connection()
+        where = {
+            "user": "conformance",
+            "password": "any",
+            "login_timeout": 20,
+            "network_timeout": 60,
+        } | endpoint.connection()
     with warnings.catch_warnings():  # each major deprecates arguments that the other needs
         warnings.simplefilter("ignore")
         return snowflake.connector.connect(**where, session_parameters=PARAMETERS | parameters)
@@ -109,7 +114,7 @@ class House:
 
     @property
     def stage(self) -> str:
-        return f'@{self.name("STAGE")}'
+        return f"@{self.name('STAGE')}"
 
     def put(self, data: str | bytes, name: str = "a.csv.gz", folder: str = "run/", *, raw: bool = False) -> None:
         """Stage `data`, compressed by gzip unless it is raw."""
@@ -120,12 +125,14 @@ class House:
             file_stream=io.BytesIO(body if raw else gzip.compress(body, 1)),
         )
 
-    def copy(self, table: str, *files: str, columns: str = "", select: str = "", force: bool = False, form: str = FORMAT,
-             folder: str = "run/") -> list[tuple[Any, ...]]:  # fmt: skip
+    def copy(self, table: str, *files: str, columns: str = "", select: str = "", force: bool = False,
+             form: str = FORMAT, folder: str = "run/") -> list[tuple[Any, ...]]:  # fmt: skip
         source = f"{self.stage}/{folder}"
         source = f"(SELECT {select} FROM {source})" if select else source
         names = ", ".join(f"'{f}'" for f in files or ("a.csv.gz",))
-        return self.run(f"COPY INTO {table} {columns} FROM {source} FILES = ({names}) {form} FORCE = {str(force).upper()}")
+        return self.run(
+            f"COPY INTO {table} {columns} FROM {source} FILES = ({names}) {form} FORCE = {str(force).upper()}"
+        )
 
     def load(self, columns: str, data: str | bytes, **more: Any) -> str:
         """A new table with this CSV in it."""

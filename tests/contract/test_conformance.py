@@ -1,5 +1,7 @@
 """Statements other than COPY: transactions, publishing, MERGE, names, types, what the checksums are made of."""
 
+# ruff: noqa: E501  (a case is a line, so that cases can be compared)
+
 from __future__ import annotations
 
 import concurrent.futures
@@ -12,7 +14,7 @@ from snowflake.connector import ProgrammingError
 
 from .conftest import Connect, House, local_only
 
-UTC = dt.timezone.utc
+UTC = dt.UTC
 
 
 # ---- the session
@@ -42,9 +44,15 @@ def test_binding(house: House) -> None:
     """Values bound by the client arrive as they are."""
     table = house.table('"N" NUMBER(38,0), "T" VARCHAR, "TS" TIMESTAMP_NTZ(6), "F" FLOAT')
     when = dt.datetime(2024, 1, 2, 3, 4, 5, 123456)  # noqa: DTZ001
-    house.run(f"INSERT INTO {table} VALUES (%s, %s, %s, %s), (%s, %s, %s, %s)", (10**37, "it's \\ \"x\" é", when, 0.1, None, "", None, None))
+    house.run(
+        f"INSERT INTO {table} VALUES (%s, %s, %s, %s), (%s, %s, %s, %s)",
+        (10**37, 'it\'s \\ "x" é', when, 0.1, None, "", None, None),
+    )
     assert house.rowcount == 2
-    assert house.run(f'SELECT * FROM {table} ORDER BY "N"') == [(10**37, "it's \\ \"x\" é", when, 0.1), (None, "", None, None)]
+    assert house.run(f'SELECT * FROM {table} ORDER BY "N"') == [
+        (10**37, 'it\'s \\ "x" é', when, 0.1),
+        (None, "", None, None),
+    ]
 
 
 # ---- transactions
@@ -186,7 +194,10 @@ def test_closing_a_session_rolls_back(house: House, connect: Connect) -> None:
 
 def test_merge_counts_what_it_did(house: House) -> None:
     """The result has rows inserted and updated, in the order of the documentation."""
-    target, source = house.table('"ID" NUMBER(10,0), "T" VARCHAR, "V" NUMBER(5,0)'), house.table('"ID" NUMBER(10,0), "T" VARCHAR', "SRC")
+    target, source = (
+        house.table('"ID" NUMBER(10,0), "T" VARCHAR, "V" NUMBER(5,0)'),
+        house.table('"ID" NUMBER(10,0), "T" VARCHAR', "SRC"),
+    )
     house.run(f"INSERT INTO {target} VALUES (1, 'a', 1), (2, 'b', 2)")
     house.run(f"INSERT INTO {source} VALUES (2, 'B'), (2, 'C'), (3, 'c'), (NULL, 'n')")
     house.run("BEGIN")
@@ -198,7 +209,6 @@ def test_merge_counts_what_it_did(house: House) -> None:
     )
     house.run("COMMIT")
     assert [int(n) for n in result[0]] == [2, 1]
-    assert house.names == [] or True
     assert house.run(f'SELECT "ID", "T", "V" FROM {target} ORDER BY 1 NULLS LAST') == [
         (1, "a", 1), (2, "C", 2), (3, "c", None), (None, "n", None),
     ]  # fmt: skip
@@ -206,7 +216,10 @@ def test_merge_counts_what_it_did(house: House) -> None:
 
 def test_merge_with_delete(house: House) -> None:
     """A matched row is deleted by the clause whose condition holds, the others are updated."""
-    target, source = house.table('"ID" NUMBER(10,0), "T" VARCHAR'), house.table('"ID" NUMBER(10,0), "T" VARCHAR, "GONE" BOOLEAN', "SRC")
+    target, source = (
+        house.table('"ID" NUMBER(10,0), "T" VARCHAR'),
+        house.table('"ID" NUMBER(10,0), "T" VARCHAR, "GONE" BOOLEAN', "SRC"),
+    )
     house.run(f"INSERT INTO {target} VALUES (1, 'a'), (2, 'b')")
     house.run(f"INSERT INTO {source} VALUES (1, 'x', TRUE), (2, 'y', FALSE), (3, 'z', FALSE)")
     result = house.run(
@@ -230,14 +243,17 @@ def test_merge_refuses_two_rows_for_one(house: House) -> None:
 
 def test_deletes_by_reconciling(house: House) -> None:
     """Rows whose key is not in the other table are marked or deleted by NOT EXISTS."""
-    target, keys = house.table('"ID" NUMBER(10,0), "DELETED_AT" TIMESTAMP_TZ(6)'), house.table('"ID" NUMBER(10,0)', "KEYS")
+    target, keys = (
+        house.table('"ID" NUMBER(10,0), "DELETED_AT" TIMESTAMP_TZ(6)'),
+        house.table('"ID" NUMBER(10,0)', "KEYS"),
+    )
     house.run(f"INSERT INTO {target} VALUES (1, NULL), (2, NULL)")
     house.run(f"INSERT INTO {keys} VALUES (1)")
     absent = f'NOT EXISTS (SELECT 1 FROM {keys} k WHERE k."ID" = t."ID")'
     house.run(f'UPDATE {target} t SET "DELETED_AT" = CURRENT_TIMESTAMP() WHERE {absent}')
     assert house.rowcount == 1
     assert house.run(f'SELECT "ID" FROM {target} WHERE "DELETED_AT" IS NOT NULL') == [(2,)]
-    house.run(f'DELETE FROM {target} t WHERE {absent}')
+    house.run(f"DELETE FROM {target} t WHERE {absent}")
     assert house.rowcount == 1
 
 
@@ -348,7 +364,7 @@ ALTERED = [
 
 
 @pytest.mark.parametrize(("old", "new", "allowed"), ALTERED)
-def test_a_column_widens_only(house: House, old: str, new: str, allowed: bool) -> None:  # noqa: FBT001
+def test_a_column_widens_only(house: House, old: str, new: str, allowed: bool) -> None:
     """A text becomes longer and a number gets digits of the same scale; any other change of type is refused."""
     table = house.table(f'"A" {old}, "B" VARCHAR')
     house.run(f"INSERT INTO {table} SELECT NULL, 'x'")
@@ -371,7 +387,24 @@ def test_columns_come_and_go(house: House) -> None:
     assert house.refused(f'SELECT "x" FROM {table}') == 904
 
 
-NAMES = ["Order", "order", 'a"b', "a.b", "a b", "😀", "ß", "select", "é", "x" * 255, "$1", "%s", "'", "-- no", "/*", "a\\b"]
+NAMES = [
+    "Order",
+    "order",
+    'a"b',
+    "a.b",
+    "a b",
+    "😀",
+    "ß",
+    "select",
+    "é",
+    "x" * 255,
+    "$1",
+    "%s",
+    "'",
+    "-- no",
+    "/*",
+    "a\\b",
+]
 
 
 def test_any_name_will_do(house: House) -> None:
@@ -383,7 +416,9 @@ def test_any_name_will_do(house: House) -> None:
         house.run(f"INSERT INTO {table} ({', '.join(quoted)}) SELECT {', '.join(str(i) for i in range(len(quoted)))}")
         assert house.run(f"SELECT {', '.join(reversed(quoted))} FROM {table}") == [tuple(reversed(range(len(quoted))))]
         assert house.names == list(reversed(NAMES))
-    listed = house.run(f'SELECT TABLE_NAME FROM "{house.database}".INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = %s', (house.schema,))
+    listed = house.run(
+        f'SELECT TABLE_NAME FROM "{house.database}".INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = %s', (house.schema,)
+    )
     assert sorted(r[0] for r in listed) == sorted(NAMES)
 
 
@@ -436,7 +471,9 @@ def test_put_from_a_file(house: House) -> None:
     path = house.folder / "data é.csv.gz"
     path.write_bytes(b"not really gzip" * 1000)
     cursor = house.connection.cursor()
-    cursor.execute(f"PUT 'file://{path}' '{house.stage}/p q/' PARALLEL = 4 AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = GZIP OVERWRITE = TRUE")
+    cursor.execute(
+        f"PUT 'file://{path}' '{house.stage}/p q/' PARALLEL = 4 AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = GZIP OVERWRITE = TRUE"
+    )
     row = cursor.fetchall()[0]
     assert row[6] == "UPLOADED"
     assert house.run(f"LIST '{house.stage}/p q/'")[0][0].endswith("p q/data é.csv.gz")
@@ -458,7 +495,9 @@ def test_the_checksum_is_the_low_60_bits_of_md5(house: House) -> None:
 def test_sums_are_exact(house: House) -> None:
     """A SUM over NUMBER(38,0) keeps every digit."""
     table = house.table('"N" NUMBER(38,0)')
-    house.run(f"INSERT INTO {table} VALUES (90000000000000000000000000000000000001), (9000000000000000000000000000000000000)")
+    house.run(
+        f"INSERT INTO {table} VALUES (90000000000000000000000000000000000001), (9000000000000000000000000000000000000)"
+    )
     assert house.one(f'SELECT SUM("N") FROM {table}') == 99000000000000000000000000000000000001
 
 
@@ -484,7 +523,19 @@ def test_canonical_text(house: House, text: str, value: object) -> None:
 
 def test_a_row_of_nulls_reads_back(house: House) -> None:
     """NULL of every type is None."""
-    types = ["NUMBER(38,0)", "FLOAT", "VARCHAR", "BINARY", "BOOLEAN", "DATE", "TIME", "TIMESTAMP_NTZ", "TIMESTAMP_TZ", "TIMESTAMP_LTZ", "VARIANT"]
+    types = [
+        "NUMBER(38,0)",
+        "FLOAT",
+        "VARCHAR",
+        "BINARY",
+        "BOOLEAN",
+        "DATE",
+        "TIME",
+        "TIMESTAMP_NTZ",
+        "TIMESTAMP_TZ",
+        "TIMESTAMP_LTZ",
+        "VARIANT",
+    ]
     assert house.run(f"SELECT {', '.join(f'NULL::{t}' for t in types)}") == [(None,) * len(types)]
 
 

@@ -96,7 +96,12 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
     with serve(tmp_path) as endpoint:
         connection = open_connection(endpoint)
         house = House(connection, "D", "S", tmp_path)
-        for sql in ("CREATE DATABASE D", "CREATE SCHEMA S", "CREATE STAGE STAGE", 'CREATE TABLE T ("a" NUMBER(38,0)) COMMENT = \'c\''):
+        for sql in (
+            "CREATE DATABASE D",
+            "CREATE SCHEMA S",
+            "CREATE STAGE STAGE",
+            "CREATE TABLE T (\"a\" NUMBER(38,0)) COMMENT = 'c'",
+        ):
             house.run(sql)
         house.put("1\n")
         house.run("INSERT INTO T VALUES (1)")
@@ -115,7 +120,10 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
 def test_a_directory_has_one_server(tmp_path: Path) -> None:
     """A second server of a directory is refused with its name and the holder's pid; attaching shares the first."""
     with attach_or_serve(tmp_path) as first:
-        with pytest.raises(ConfigError, match=rf"{tmp_path.name}.*already served by the process {first.pid}"), serve(tmp_path):
+        with (
+            pytest.raises(ConfigError, match=rf"{tmp_path.name}.*already served by the process {first.pid}"),
+            serve(tmp_path),
+        ):
             pass
         with attach_or_serve(tmp_path) as second:
             assert second == first

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 from engine.local.warehouse import shims
@@ -22,12 +23,13 @@ from engine.local.warehouse.server import Connections, Server  # noqa: E402
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="engine.local.warehouse", description=__doc__)
+    parser = argparse.ArgumentParser(prog="engine.local.warehouse", description="The embedded warehouse.")
     parser.add_argument("--dir", type=Path, required=True, help="where tables and staged files are kept")
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--memory", default="2GB", help="DuckDB's memory limit")
     parser.add_argument("--child", action="store_true", help="end when standard input closes: the parent is gone")
     arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
     directory = arguments.dir.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     with Lock(directory):
@@ -35,8 +37,13 @@ def main() -> int:
         host, port = listener.getsockname()[:2]
         server = Server(directory, arguments.memory, f"http://{host}:{port}")
         config = uvicorn.Config(
-            server.app, log_level="warning", access_log=False, http=Connections, lifespan="off", timeout_keep_alive=3600,
-        )  # fmt: skip
+            server.app,
+            log_level="warning",
+            access_log=False,
+            http=Connections,
+            lifespan="off",
+            timeout_keep_alive=3600,
+        )
         running = uvicorn.Server(config)
         if arguments.child:
             threading.Thread(target=_watch, args=(running,), daemon=True).start()

@@ -53,15 +53,19 @@ def rule(column: Column, e: str, binary_format: str = "HEX") -> Rule:
 
 
 _STAMP = (
-    "({e} LIKE '____-__-__%' AND substr({e}, 12, 2) <> '24' AND (right({e}, 1) BETWEEN '0' AND '9' OR right({e}, 1) = 'Z')"
+    "({e} LIKE '____-__-__%' AND substr({e}, 12, 2) <> '24' "
+    "AND (right({e}, 1) BETWEEN '0' AND '9' OR right({e}, 1) = 'Z')"
     " AND {e} NOT LIKE '%+__:__:__' AND {e} NOT LIKE '%-__:__:__')"
+)
+_CLOCK = (
+    "({e} LIKE '__:__:__' OR {e} LIKE '__:__:__.%') AND {e} NOT LIKE '24%' "
+    "AND {e} NOT LIKE '%+%' AND {e} NOT LIKE '%-%'"
 )
 _SIMPLE = {
     "FLOAT": ("(NOT isinf(TRY_CAST({e} AS DOUBLE)) OR lower({e}) LIKE '%inf%')", "DOUBLE"),
     "BOOLEAN": (f"lower({{e}}) IN ({_TRUE}, {_FALSE})", "BOOLEAN"),
     "DATE": ("{e} LIKE '____-__-__'", "DATE"),
-    "TIME": ("({e} LIKE '__:__:__' OR {e} LIKE '__:__:__.%') AND {e} NOT LIKE '24%' AND {e} NOT LIKE '%+%'"
-             " AND {e} NOT LIKE '%-%'", "TIME"),
+    "TIME": (_CLOCK, "TIME"),
     "TIMESTAMP_NTZ": (_STAMP, "TIMESTAMP"),
     "TIMESTAMP_LTZ": (_STAMP, "TIMESTAMPTZ"),
     "TIMESTAMP_TZ": (_STAMP, "TIMESTAMPTZ"),
@@ -84,29 +88,24 @@ def refusal(column: Column, value: str | None) -> tuple[int, str, str]:
         return 100088, "22000", f"NULL result in a non-nullable column {column.name}"
     shown = value if len(value) <= 100 else value[:100] + "..."
     of = column.type
-    if of.name == "NUMBER":
+    if of.name in ("NUMBER", "FLOAT"):
         if _NUMBER.fullmatch(value):
             return 100039, "22003", f"Numeric value '{shown}' is out of range"
         return 100038, "22018", f"Numeric value '{shown}' is not recognized"
-    if of.name == "TEXT":
-        return 100074, "54000", f"User character length limit ({of.size}) exceeded by string '{shown}'"
-    if of.name == "BINARY":
-        if len(value) > 2 * (of.size or 0):
-            return 100074, "54000", f"Binary length limit ({of.size}) exceeded by value '{shown}'"
-        return 100115, "22000", f"The following string is not a legal hex-encoded value: '{shown}'"
-    if of.name == "FLOAT":
-        if _NUMBER.fullmatch(value):
-            return 100039, "22003", f"Numeric value '{shown}' is out of range"
-        return 100038, "22018", f"Numeric value '{shown}' is not recognized"
-    if of.name == "BOOLEAN":
-        return 100037, "22018", f"Boolean value '{shown}' is not recognized"
-    if of.name == "DATE":
-        return 100040, "22007", f"Date '{shown}' is not recognized"
-    if of.name == "TIME":
-        return 100108, "22007", f"Time '{shown}' is not recognized"
-    if of.json:
-        return 100069, "22P02", f"Error parsing JSON: {shown}"
-    return 100035, "22007", f"Timestamp '{shown}' is not recognized"
+    if of.name == "TEXT" or (of.name == "BINARY" and len(value) > 2 * (of.size or 0)):
+        unit = "User character" if of.name == "TEXT" else "Binary"
+        return 100074, "54000", f"{unit} length limit ({of.size}) exceeded by string '{shown}'"
+    errno, state, text = _REFUSALS["JSON" if of.json else of.name]
+    return errno, state, text.format(shown)
+
+
+_REFUSALS = {
+    "BINARY": (100115, "22000", "The following string is not a legal hex-encoded value: '{}'"),
+    "BOOLEAN": (100037, "22018", "Boolean value '{}' is not recognized"),
+    "DATE": (100040, "22007", "Date '{}' is not recognized"),
+    "TIME": (100108, "22007", "Time '{}' is not recognized"),
+    "JSON": (100069, "22P02", "Error parsing JSON: {}"),
+} | {f"TIMESTAMP_{zone}": (100035, "22007", "Timestamp '{}' is not recognized") for zone in ("NTZ", "LTZ", "TZ")}
 
 
 def text_list(values: list[str]) -> str:

@@ -7,6 +7,7 @@ as they are, so "t" and "T" are two tables; DuckDB compares column names without
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import threading
@@ -17,8 +18,8 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from engine.local.warehouse.faults import SqlError, exists, missing
 from engine.local.warehouse.columns import Type
+from engine.local.warehouse.faults import SqlError, exists, missing
 from engine.local.warehouse.words import Name, literal
 
 SCHEMA = """
@@ -29,7 +30,8 @@ CREATE TABLE IF NOT EXISTS sf.columns (id BIGINT, position INTEGER, name VARCHAR
   scale INTEGER, nullable BOOLEAN, def VARCHAR, comment VARCHAR, chars INTEGER, octets INTEGER, prec INTEGER,
   digits INTEGER, datetime INTEGER);
 CREATE TABLE IF NOT EXISTS sf.grants (id BIGINT, privilege VARCHAR, kind VARCHAR, role VARCHAR, created TIMESTAMPTZ);
-CREATE TABLE IF NOT EXISTS sf.loads (id BIGINT, file VARCHAR, size BIGINT, etag VARCHAR, rows BIGINT, loaded TIMESTAMPTZ);
+CREATE TABLE IF NOT EXISTS sf.loads (id BIGINT, file VARCHAR, size BIGINT, etag VARCHAR, rows BIGINT,
+  loaded TIMESTAMPTZ);
 CREATE OR REPLACE VIEW info.DATABASES AS SELECT name AS DATABASE_NAME, 'ACCOUNTADMIN' AS DATABASE_OWNER,
   'NO' AS IS_TRANSIENT, comment AS COMMENT, created AS CREATED, altered AS LAST_ALTERED FROM sf.objects
   WHERE kind = 'DATABASE';
@@ -139,12 +141,10 @@ class Catalog:
         for row in root.execute(
             "SELECT id, kind, db, schema, name, transient, comment, body, epoch(created) FROM sf.objects"
         ).fetchall():
-            self._place(Entry(*row[:5], tuple(columns.get(row[0], ())), *row[5:]))
+            number, kind, db, schema, name, transient, comment, body, created = row
+            shape = tuple(columns.get(number, ()))
+            self._place(Entry(number, kind, db, schema, name, shape, transient, comment, body, created))
         self._ids = itertools.count(1 + max((e.id for e in self.entries.values()), default=0))
-        for kind, path in (("DATABASE", ("SNOWFLAKE",)),):
-            if self.find(kind, path) is None:
-                with self.change() as change:
-                    change.put(self.make(kind, ("", "", *path)))
 
     @staticmethod
     def _key(entry: Entry) -> tuple[str, Name]:
@@ -190,10 +190,8 @@ class Catalog:
                 yield change
                 cursor.execute("COMMIT")
             except BaseException:
-                try:
+                with contextlib.suppress(duckdb.Error):  # DuckDB may have ended it already
                     cursor.execute("ROLLBACK")
-                except duckdb.Error:
-                    pass  # DuckDB has ended it already
                 raise
             for act in change.after:
                 act()
@@ -207,13 +205,16 @@ class Change:
         self.catalog = catalog
         self.sql = cursor.execute
         self.after: list[Callable[[], object]] = []
+        self.gone: set[tuple[str, Name]] = set()  # what this change drops, so that CREATE OR REPLACE may name it
 
     def put(self, entry: Entry, *, columns: bool = True, was: Entry | None = None) -> None:
         """Write an entry; `was` is its former self, whose name it gives up."""
-        if was is None and self.catalog.find(*Catalog._key(entry)):  # noqa: SLF001
+        key = Catalog._key(entry)  # noqa: SLF001
+        if was is None and key not in self.gone and self.catalog.find(*key):
             raise exists(entry.name)
         self.sql(
-            f"DELETE FROM sf.objects WHERE id = {entry.id}; INSERT INTO sf.objects VALUES (?,?,?,?,?,?,?,?,to_timestamp(?),now())",
+            f"DELETE FROM sf.objects WHERE id = {entry.id}; "
+            "INSERT INTO sf.objects VALUES (?,?,?,?,?,?,?,?,to_timestamp(?),now())",
             [entry.id, entry.kind, entry.db, entry.schema, entry.name, entry.transient, entry.comment, entry.body,
              entry.created],
         )  # fmt: skip
@@ -239,11 +240,13 @@ class Change:
         two = replace(b, db=a.db, schema=a.schema, name=a.name)
         for entry, was in ((one, a), (two, b)):
             self.sql(
-                "UPDATE sf.objects SET db = ?, schema = ?, name = ?, altered = now() WHERE id = ?", [*entry.path, was.id]
+                "UPDATE sf.objects SET db = ?, schema = ?, name = ?, altered = now() WHERE id = ?",
+                [*entry.path, was.id],
             )
         self.after += [lambda: self.catalog._place(one), lambda: self.catalog._place(two)]  # noqa: SLF001
 
     def drop(self, entry: Entry) -> None:
+        self.gone.add(Catalog._key(entry))  # noqa: SLF001
         if entry.kind == "TABLE":
             self.sql(f"DROP TABLE IF EXISTS {entry.physical}")
         for table in ("objects", "columns", "grants", "loads"):

@@ -91,7 +91,7 @@ def read_type(words: Words) -> Type:
 
 def _resolve(name: str, sizes: list[int]) -> Type:
     if name in _NUMBERS:
-        precision, scale = (sizes + [0])[:2] if sizes else (38, 0)
+        precision, scale = [*sizes, 0][:2] if sizes else (38, 0)
         if not 1 <= precision <= 38 or not 0 <= scale <= min(37, precision):
             raise syntax(f"Invalid precision or scale: NUMBER({precision},{scale})")
         return Type("NUMBER", precision, scale)

@@ -24,9 +24,7 @@ def unsupported(feature: str) -> SqlError:
 
 
 def missing(kind: str, name: str) -> SqlError:
-    return SqlError(
-        2003, "42S02", f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized."
-    )
+    return SqlError(2003, "42S02", f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.")
 
 
 def exists(name: str) -> SqlError:
@@ -35,13 +33,23 @@ def exists(name: str) -> SqlError:
 
 TIMEOUT = "Statement reached its statement or warehouse timeout of {} second(s) and was canceled."
 
-# First match wins: DuckDB's class, a pattern in its text, then Snowflake's number, state and text ({0} = DuckDB's text).
+# First match wins: DuckDB's class, a pattern in its text, then Snowflake's number, state and text ({0} = DuckDB's).
 _RULES: list[tuple[type[Exception], str, int, str, str]] = [
     (duckdb.InterruptException, "", 604, "57014", "SQL execution canceled"),
-    (duckdb.ConstraintException, "NOT NULL constraint failed: (.*)", 100072, "22000",
-     "NULL result in a non-nullable column"),
-    (duckdb.InvalidInputException, "cannot affect the same target row more than once", 100090, "42P18",
-     "Duplicate row detected during DML action"),
+    (
+        duckdb.ConstraintException,
+        "NOT NULL constraint failed: (.*)",
+        100072,
+        "22000",
+        "NULL result in a non-nullable column",
+    ),
+    (
+        duckdb.InvalidInputException,
+        "cannot affect the same target row more than once",
+        100090,
+        "42P18",
+        "Duplicate row detected during DML action",
+    ),
     (duckdb.Error, "Malformed JSON", 100069, "22P02", "Error parsing JSON: {0}"),
     (duckdb.Error, r"[Cc]ould not convert string .* to BOOL", 100037, "22018", "Boolean value is not recognized: {0}"),
     (duckdb.Error, r"date field value out of range|invalid date field", 100040, "22007", "Date is not recognized: {0}"),
@@ -62,7 +70,7 @@ _RULES: list[tuple[type[Exception], str, int, str, str]] = [
 ]
 
 
-class Again(Exception):
+class Again(Exception):  # noqa: N818 - not an error
     """The step that raises it knows more now: undo what it wrote and run it again."""
 
 

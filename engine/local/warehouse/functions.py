@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import ARROW
 from fakesnow import transforms as fs
 from fakesnow.macros import creation_sql
 from sqlglot import Expr, exp
@@ -52,7 +53,7 @@ CREATE OR REPLACE MACRO sf_json_last(x) AS CASE WHEN trim(x) = '' THEN NULL ELSE
 
 def install(root: duckdb.DuckDBPyConnection) -> None:
     """Once a start: macros are kept in the file, a Python function in the process."""
-    root.create_function("sf_sound", _sound_all, ["VARCHAR"], "BOOLEAN", type="arrow")  # type: ignore[list-item, arg-type]
+    root.create_function("sf_sound", _sound_all, ["VARCHAR"], "BOOLEAN", type=ARROW)
     root.execute(MACROS)
     root.execute(creation_sql("warehouse"))
 

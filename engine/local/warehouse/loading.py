@@ -1,4 +1,4 @@
-"""COPY INTO a table from CSV on a stage: options read strictly, one INSERT by DuckDB, the refused field found and named."""
+"""COPY INTO a table from CSV on a stage: options read strictly, then one INSERT by DuckDB."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
+from duckdb.func import ARROW
 from isal import igzip
 from sqlglot import exp
 
-from engine.local.warehouse import casts, query, stage
+from engine.local.warehouse import blame, casts, query, stage
 from engine.local.warehouse.catalog import Column, Entry, quote
-from engine.local.warehouse.faults import Again, SqlError, syntax, translate, unsupported
+from engine.local.warehouse.faults import Again, SqlError, syntax, unsupported
 from engine.local.warehouse.session import Cursor, Session
 from engine.local.warehouse.stage import StagedFile, Stages
 from engine.local.warehouse.wire import COPY, Result, message, rows
@@ -34,14 +36,17 @@ _ANY = 987_654_321  # stands for the one field of an expression while it is comp
 
 # Snowflake's list for transformations during a load, and the words that may stand before a bracket.
 ALLOWED = set(
-    "CAST TRY_CAST CASE IFF IFNULL NVL NVL2 NULLIF EQUAL_NULL IN LIKE ILIKE CONCAT SUBSTR SUBSTRING SPLIT SPLIT_PART REPLACE "
-    "REGEXP_REPLACE REGEXP_SUBSTR TRIM LTRIM RTRIM LPAD RPAD LENGTH LEN ASCII CHR CHAR UNICODE REVERSE STARTSWITH ENDSWITH "
-    "MD5 MD5_HEX HEX_ENCODE HEX_DECODE_STRING PARSE_JSON CHECK_JSON PARSE_XML OBJECT_CONSTRUCT ARRAY_CONSTRUCT GET GET_PATH "
-    "TO_ARRAY TO_OBJECT TO_VARIANT TO_BINARY TO_BOOLEAN TO_CHAR TO_VARCHAR TO_DATE TO_TIME TO_TIMESTAMP TO_TIMESTAMP_NTZ "
-    "TO_TIMESTAMP_LTZ TO_TIMESTAMP_TZ TO_DECIMAL TO_NUMBER TO_NUMERIC TO_DECFLOAT TO_DOUBLE TRY_TO_BINARY TRY_TO_BOOLEAN "
-    "TRY_TO_DATE TRY_TO_TIME TRY_TO_DECIMAL TRY_TO_NUMBER TRY_TO_NUMERIC TRY_TO_DECFLOAT TRY_TO_DOUBLE CONVERT_TIMEZONE "
-    "CEIL FLOOR RANDOM UUID_STRING AND OR NOT WHEN THEN ELSE AS VARCHAR NUMBER DECIMAL NUMERIC BINARY TEXT STRING "
-    "TIMESTAMP_NTZ TIMESTAMP_LTZ TIMESTAMP_TZ TIME".split()
+    """
+    CAST TRY_CAST CASE IFF IFNULL NVL NVL2 NULLIF EQUAL_NULL IN LIKE ILIKE CONCAT SUBSTR SUBSTRING SPLIT
+    SPLIT_PART REPLACE REGEXP_REPLACE REGEXP_SUBSTR TRIM LTRIM RTRIM LPAD RPAD LENGTH LEN ASCII CHR CHAR UNICODE
+    REVERSE STARTSWITH ENDSWITH MD5 MD5_HEX HEX_ENCODE HEX_DECODE_STRING PARSE_JSON CHECK_JSON PARSE_XML
+    OBJECT_CONSTRUCT ARRAY_CONSTRUCT GET GET_PATH TO_ARRAY TO_OBJECT TO_VARIANT TO_BINARY TO_BOOLEAN TO_CHAR
+    TO_VARCHAR TO_DATE TO_TIME TO_TIMESTAMP TO_TIMESTAMP_NTZ TO_TIMESTAMP_LTZ TO_TIMESTAMP_TZ TO_DECIMAL
+    TO_NUMBER TO_NUMERIC TO_DECFLOAT TO_DOUBLE TRY_TO_BINARY TRY_TO_BOOLEAN TRY_TO_DATE TRY_TO_TIME
+    TRY_TO_DECIMAL TRY_TO_NUMBER TRY_TO_NUMERIC TRY_TO_DECFLOAT TRY_TO_DOUBLE CONVERT_TIMEZONE CEIL FLOOR RANDOM
+    UUID_STRING AND OR NOT WHEN THEN ELSE AS VARCHAR NUMBER DECIMAL NUMERIC BINARY TEXT STRING TIMESTAMP_NTZ
+    TIMESTAMP_LTZ TIMESTAMP_TZ TIME
+    """.split()
 )
 _FORMAT = {  # the only values understood, the first is Snowflake's default where it is among them
     "TYPE": {"CSV"}, "COMPRESSION": {"AUTO", "GZIP", "ZSTD", "NONE"}, "RECORD_DELIMITER": {"\n"},
@@ -123,14 +128,16 @@ def _items(words: Words) -> list[str]:
         for token, after in zip(tokens, [*tokens[1:], tokens[-1]], strict=True):
             if token.kind == "word" and after.text == "(" and token.text.upper() not in ALLOWED:
                 raise SqlError(2, "0A000", f"SQL compilation error:\nCOPY statement only supports simple SELECT from "
-                               f"stage statements for import: function {token.text.upper()} is not supported.")  # fmt: skip
+                               f"stage statements for import: {token.text.upper()} is not supported.")  # fmt: skip
             if token.kind == "word" and token.text.upper() in ("SELECT", "DISTINCT", "OVER"):
                 raise unsupported(f"{token.text.upper()} in a COPY transformation")
         found.append(words.text(span))
     return found
 
 
-def _checked(table: Entry, columns: list[Column], reference: StageRef, items: list[str], options: dict[str, object]) -> Load:
+def _checked(
+    table: Entry, columns: list[Column], reference: StageRef, items: list[str], options: dict[str, object]
+) -> Load:
     form = options.pop("FILE_FORMAT", {})
     if not isinstance(form, dict) or "FORMAT_NAME" in form:
         raise unsupported("a named file format")
@@ -162,14 +169,14 @@ def run(session: Session, words: Words, stages: Stages) -> Result:
     if not files:
         return message("Copy executed with 0 files processed.", COPY)
     _shape(session, load, files[0])
-    attempt = _Attempt(load, files)
+    attempt = Attempt(load, files)
     try:
         report = session.write(attempt.step, [("load", load.table.id, f.name) for f in files])
     except SqlError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, say where
         with session.catalog.reader() as reader:
-            raise attempt.blame(reader, error) from None
+            raise blame.blame(attempt, reader, error) from None
     if load.purge:
         for file in files:
             file.path.unlink(missing_ok=True)
@@ -234,11 +241,11 @@ def _fields_of(file: StagedFile, load: Load) -> int:
 
 
 @contextmanager
-def _opened(path: Path, codec: str) -> Iterator[object]:
+def _opened(path: Path, codec: str) -> Iterator[IO[bytes]]:
     try:
         if codec == "gzip":
-            with igzip.open(path, "rb") as source:
-                yield source
+            with igzip.IGzipFile(path) as unpacked:  # type: ignore[no-untyped-call]
+                yield unpacked  # type: ignore[misc]
         elif codec == "zstd":
             with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as source:
                 yield source
@@ -249,7 +256,7 @@ def _opened(path: Path, codec: str) -> Iterator[object]:
         raise SqlError(100076, "22000", f"Data is corrupted, not able to decompress file '{path.name}'") from None
 
 
-class _Attempt:
+class Attempt:
     """The step that loads; run again it starts anew. `wide` once a record proved longer than the reader's default."""
 
     def __init__(self, load: Load, files: list[StagedFile]) -> None:
@@ -280,7 +287,8 @@ class _Attempt:
                 check.result()
         if todo:
             values = ", ".join(
-                f"({load.table.id}, {literal(f.name)}, {f.size}, {literal(f.etag)}, {counted[f.name]}, now())" for f in todo
+                f"({load.table.id}, {literal(f.name)}, {f.size}, {literal(f.etag)}, {counted[f.name]}, now())"
+                for f in todo
             )
             cursor.execute(f"INSERT INTO sf.loads VALUES {values}")
         done = {f.name for f in todo}
@@ -291,7 +299,7 @@ class _Attempt:
         ]  # fmt: skip
 
     def _learn(self, error: Exception) -> bool:
-        """Whether the error tells how to read the file: its records are longer, or of other lengths, than was thought."""
+        """Whether the error tells how to read the file: records are longer, or of other lengths, than thought."""
         text = str(error)
         if not self.wide and ("aximum line size" in text or "unterminated quote" in text or "max_line_size" in text):
             self.wide = True
@@ -308,9 +316,11 @@ class _Attempt:
         names = ", ".join(quote(c.name) for c in load.columns)
         several = len(files) > 1
         key = uuid.uuid4().hex
-        source = self._reader(files, filename=several)
+        source = self.reader(files, filename=several)
         where = f" WHERE sf_count('{key}', f)" if several else ""
-        sql = f"INSERT INTO {load.table.physical} ({names}) SELECT {', '.join(self._values(cursor))} FROM {source}{where}"
+        sql = (
+            f"INSERT INTO {load.table.physical} ({names}) SELECT {', '.join(self._values(cursor))} FROM {source}{where}"
+        )
         with COUNTS.open(key) as counted:
             row = cursor.execute(sql).fetchone()
         total = int(row[0]) if row else 0
@@ -326,23 +336,25 @@ class _Attempt:
             self.typed = ["VARCHAR"] * len(load.values)
             if load.items:
                 inputs = ", ".join(f"NULL::VARCHAR AS c{i + 1}" for i in range(load.fields))
-                described = cursor.execute(f"DESCRIBE SELECT {', '.join(load.values)} FROM (SELECT {inputs})").fetchall()
+                described = cursor.execute(
+                    f"DESCRIBE SELECT {', '.join(load.values)} FROM (SELECT {inputs})"
+                ).fetchall()
                 self.typed = [str(row[1]) for row in described]
         found = []
         for value, kind, column in zip(load.values, self.typed, load.columns, strict=True):
             if kind == "VARCHAR":
-                text = self._text(value)
+                text = self.text(value)
                 found.append(casts.rule(column, text, load.form.get("BINARY_FORMAT", "HEX")).sql(text))
             else:
                 found.append(f"CAST({value} AS {column.type.duck})")
         return found
 
-    def _text(self, value: str) -> str:
+    def text(self, value: str) -> str:
         for null in self.load.nulls:
             value = f"nullif({value}, {literal(null)})"
         return value
 
-    def _reader(self, files: list[StagedFile], *, filename: bool = False) -> str:
+    def reader(self, files: list[StagedFile], *, filename: bool = False) -> str:
         load = self.load
         columns = ", ".join(f"'c{i + 1}': 'VARCHAR'" for i in range(load.fields))
         enclosed = load.form.get("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
@@ -358,78 +370,6 @@ class _Attempt:
             f"allow_quoted_nulls = false, new_line = '\\n', strict_mode = true, skip = {load.skip}, "
             f"compression = '{load.codec(files[0].name)}'{more})"
         )
-
-    # ---- whose fault
-
-    def blame(self, cursor: Cursor, error: Exception) -> SqlError:
-        """The error as Snowflake words it: the file, the line and the column."""
-        text = str(error)
-        if "CSV Error on Line" in text or "GZIP" in text:
-            return self._csv_fault(text)
-        for file in self.files:
-            found = self._refused(cursor, file)
-            if found is not None:
-                return found
-        fault = translate(error)
-        if fault.errno == 100072:
-            fault.errno = 100088
-        return fault
-
-    def _csv_fault(self, text: str) -> SqlError:
-        line = re.search(r"CSV Error on Line: (\d+)", text)
-        file = re.search(r"file = (.*)", text)
-        name = next((f.name for f in self.files if file and str(f.path) == file[1].strip()), self.files[0].name)
-        where = f"\n  File '{name}', line {line[1] if line else 1}, character 1"
-        counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
-        if counts:
-            return SqlError(100080, "22000", f"Number of columns in file ({counts[2]}) does not match that of the "
-                            f"corresponding table ({counts[1]}), use file format option "
-                            f"error_on_column_count_mismatch=false to ignore this error{where}")  # fmt: skip
-        if "unicode" in text or "utf-8" in text:
-            return SqlError(100144, "22000", f"Invalid UTF8 detected in string{where}")
-        if "GZIP" in text or "decompress" in text.lower():
-            return SqlError(100076, "22000", f"Data is corrupted, not able to decompress file '{name}'")
-        return SqlError(100016, "22000", f"Field delimiter or record delimiter expected: {text.splitlines()[0]}{where}")
-
-    def _refused(self, cursor: Cursor, file: StagedFile) -> SqlError | None:
-        load = self.load
-        assert self.typed is not None
-        tests, texts = [], []
-        for value, kind, column in zip(load.values, self.typed, load.columns, strict=True):
-            nullable = "TRUE" if column.nullable else "FALSE"
-            flagged = value.replace("sf_json(", "sf_json_flag(")
-            text = self._text(value) if kind == "VARCHAR" else "NULL"
-            if kind == "VARCHAR":
-                valid = casts.rule(column, text, load.form.get("BINARY_FORMAT", "HEX")).valid
-                test = f"CASE WHEN {text} IS NULL THEN {nullable} ELSE coalesce({valid}, FALSE) END"
-            elif kind == "JSON" and flagged != value:
-                test = f"coalesce({flagged} <> sf_flag(), {nullable})"
-                text = "'invalid document'"
-            else:
-                test = f"({nullable} OR {value} IS NOT NULL)"
-            tests.append(test)
-            texts.append(text)
-        which = " ".join(f"WHEN NOT ({t}) THEN {i}" for i, t in enumerate(tests))
-        value = " ".join(f"WHEN {i} THEN CAST({t} AS VARCHAR)" for i, t in enumerate(texts))
-        lines = " + ".join(f"coalesce(strlen(c{i + 1}) - strlen(replace(c{i + 1}, chr(10), '')), 0)" for i in range(load.fields))
-        try:
-            row = cursor.execute(
-                f"SELECT n, line, bad, CASE bad {value} END FROM (SELECT *, row_number() OVER () AS n, "
-                f"coalesce(sum(1 + {lines}) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) + 1 + {load.skip} AS line, "
-                f"CASE {which} END AS bad FROM {self._reader([file])}) WHERE bad IS NOT NULL ORDER BY n LIMIT 1"
-            ).fetchone()
-        except duckdb.Error:
-            return None
-        if row is None:
-            return None
-        column = load.columns[row[2]]
-        errno, state, text = casts.refusal(column, row[3])
-        return SqlError(
-            errno, state,
-            f"{text}\n  File '{file.name}', line {row[1]}, character 1\n  Row {row[0]}, column "
-            f'"{load.table.name}"["{column.name}":{row[2] + 1}]\n  If you would like to continue loading when an error is '
-            "encountered, use other values such as 'SKIP_FILE' or 'CONTINUE' for the ON_ERROR option.",
-        )  # fmt: skip
 
 
 class _Counts:
@@ -460,4 +400,4 @@ COUNTS = _Counts()
 
 
 def install(root: duckdb.DuckDBPyConnection) -> None:
-    root.create_function("sf_count", COUNTS.see, ["VARCHAR", "VARCHAR"], "BOOLEAN", type="arrow", side_effects=True)  # type: ignore[list-item, arg-type]
+    root.create_function("sf_count", COUNTS.see, ["VARCHAR", "VARCHAR"], "BOOLEAN", type=ARROW, side_effects=True)

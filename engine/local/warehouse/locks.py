@@ -1,4 +1,4 @@
-"""Who may change a table: UPDATE, DELETE, MERGE, TRUNCATE and OVERWRITE exclude each other until their transaction ends.
+"""Who may change a table: UPDATE, DELETE, MERGE, TRUNCATE and OVERWRITE wait for each other's transaction to end.
 
 INSERT and COPY take no table lock, as in Snowflake; a COPY locks each file's name for its table, so that two
 sessions cannot load it twice. The newest waiter of a circle is refused, and a holder that `gone` reports is undone.

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 from engine.errors import ConfigError
 
@@ -44,7 +44,7 @@ class Lock:
         self.path = directory / "lock"
         self.directory = directory
 
-    def __enter__(self) -> Lock:
+    def __enter__(self) -> Self:
         self._file = self.path.open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,7 +58,9 @@ class Lock:
         self._file.flush()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
 
 
@@ -99,7 +101,7 @@ def find(directory: Path) -> Endpoint | None:
     """A living server of this directory."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told = json.loads((directory / ENDPOINT).read_text())
-        with urllib.request.urlopen(f"http://{told['host']}:{told['port']}/health", timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://{told['host']}:{told['port']}/health", timeout=5) as answer:
             if json.load(answer)["data"]["directory"] == str(directory.resolve()):
                 return Endpoint(told["host"], told["port"], told["pid"])
     return None
@@ -137,4 +139,3 @@ def _stop(process: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             continue
         return
-

@@ -31,8 +31,10 @@ class Compiled:
 
 def parse(sql: str) -> Expr:
     tree = sqlglot.parse_one(sql, read="snowflake")
-    if tree is None or isinstance(tree, exp.Command):
-        raise syntax(f"syntax error line 1 at position 0 unexpected '{sql.split()[0] if sql.split() else ''}'.")
+    if isinstance(tree, exp.Command):
+        raise syntax(
+            f"syntax error line 1 at position 0 unexpected '{sql.split(maxsplit=1)[0] if sql.split() else ''}'."
+        )
     return tree
 
 
@@ -55,7 +57,7 @@ class _Compiler:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.alias = True
-        self.now = dt.datetime.now(dt.timezone.utc)
+        self.now = dt.datetime.now(dt.UTC)
 
     def run(self, tree: Expr) -> Compiled:
         out = Compiled(tree)

@@ -26,7 +26,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from engine.local.warehouse import loading, functions
+from engine.local.warehouse import functions, loading
 from engine.local.warehouse.catalog import Catalog
 from engine.local.warehouse.faults import TIMEOUT, SqlError, translate
 from engine.local.warehouse.locks import Locks
@@ -34,8 +34,8 @@ from engine.local.warehouse.query import VERSION
 from engine.local.warehouse.session import Session
 from engine.local.warehouse.stage import Stages
 from engine.local.warehouse.statements import Statements
-from engine.local.warehouse.wire import Result, counts
 from engine.local.warehouse.wire import INSERT as INSERT_KIND
+from engine.local.warehouse.wire import Result, counts
 
 log = logging.getLogger("borealis.warehouse")
 
@@ -140,7 +140,8 @@ class Server:
         self.clients[token] = self.clients[master] = Client(session)
         return _json(
             {
-                "token": token, "masterToken": master, "validityInSeconds": 3600, "masterValidityInSeconds": SESSION_IDLE_S,
+                "token": token, "masterToken": master, "validityInSeconds": 3600,
+                "masterValidityInSeconds": SESSION_IDLE_S,
                 "sessionId": session.number, "serverVersion": VERSION, "displayUserName": session.user,
                 "firstLogin": False, "remMeToken": None, "remMeValidityInSeconds": 0, "healthCheckInterval": 45,
                 "newClientForUpgrade": None, "parameters": _parameters(session),
@@ -253,7 +254,12 @@ class Server:
             number = str(uuid.uuid4())
             try:
                 result = self._execute(session, body)
-                answer: dict[str, Any] = {"data": self._data(session, result, number), "success": True, "code": None, "message": None}
+                answer: dict[str, Any] = {
+                    "data": self._data(session, result, number),
+                    "success": True,
+                    "code": None,
+                    "message": None,
+                }
                 return orjson.dumps(answer)
             except Exception as error:
                 fault = translate(error)
@@ -270,7 +276,7 @@ class Server:
     def _execute(self, session: Session, body: dict[str, Any]) -> Result:
         sql = body["sqlText"]
         for name, value in (body.get("parameters") or {}).items():
-            if name.upper() not in ("MULTI_STATEMENT_COUNT",):
+            if name.upper() != "MULTI_STATEMENT_COUNT":
                 session.parameters[name.upper()] = str(value)
         if body.get("describeOnly"):
             return self.statements.describe(session, sql)
@@ -354,7 +360,12 @@ class Server:
 def _trim(answers: OrderedDict[str, asyncio.Future[bytes]]) -> None:
     latest = next(reversed(answers))
     for key, future in list(answers.items()):
-        large = future.done() and not future.cancelled() and not future.exception() and len(future.result()) > ANSWER_BYTES_MAX
+        large = (
+            future.done()
+            and not future.cancelled()
+            and not future.exception()
+            and len(future.result()) > ANSWER_BYTES_MAX
+        )
         if key != latest and future.done() and (large or len(answers) > ANSWERS_MAX):
             del answers[key]
 
@@ -368,7 +379,9 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def _json(data: object) -> Response:
-    return Response(orjson.dumps({"data": data, "success": True, "code": None, "message": None}), media_type="application/json")
+    return Response(
+        orjson.dumps({"data": data, "success": True, "code": None, "message": None}), media_type="application/json"
+    )
 
 
 def _failure(fault: SqlError, number: str = "") -> bytes:
@@ -418,5 +431,5 @@ def _bound(kind: str, value: str | None) -> Any:
     if kind.startswith("TIMESTAMP"):
         nanos, _, offset = value.partition(" ")
         moment = _EPOCH + dt.timedelta(microseconds=int(nanos) // 1000)
-        return moment if kind == "TIMESTAMP_NTZ" and not offset else moment.replace(tzinfo=dt.timezone.utc)
+        return moment if kind == "TIMESTAMP_NTZ" and not offset else moment.replace(tzinfo=dt.UTC)
     return value

@@ -87,7 +87,7 @@ class Session:
     def timeout_s(self) -> float:
         return float(self.parameters["STATEMENT_TIMEOUT_IN_SECONDS"]) or 604_800.0
 
-    def resolve(self, name: Name) -> Name:
+    def resolve(self, name: Name) -> tuple[str, str, str]:
         """Database, schema and name of an object."""
         if len(name) == 1:
             if self.database is None or self.schema is None:
@@ -97,14 +97,16 @@ class Session:
                     f"Cannot perform operation. This session does not have a current {what}. "
                     f"Call 'USE {what.upper()}', or use a qualified name.",
                 )  # fmt: skip
-            return (self.database, self.schema, *name)
+            return (self.database, self.schema, name[0])
         if len(name) == 2:
             if self.database is None:
-                raise SqlError(90105, "22000", "Cannot perform operation. This session does not have a current database.")
-            return (self.database, *name)
+                raise SqlError(
+                    90105, "22000", "Cannot perform operation. This session does not have a current database."
+                )
+            return (self.database, name[0], name[1])
         if len(name) > 3:
             raise syntax(f"invalid name {'.'.join(name)}")
-        return name
+        return (name[0], name[1], name[2])
 
     def table(self, name: Name) -> Entry:
         entry = self.catalog.get("TABLE", self.resolve(name))

@@ -25,7 +25,20 @@ def describe(session: Session, words: Words) -> Result:
     words.accept("TABLE") or words.accept("VIEW")
     entry = session.catalog.get("TABLE", session.resolve(words.name()))
     found = [
-        (c.name, c.type.shown, "COLUMN", "Y" if c.nullable else "N", c.default, "N", "N", None, None, c.comment, None, None)
+        (
+            c.name,
+            c.type.shown,
+            "COLUMN",
+            "Y" if c.nullable else "N",
+            c.default,
+            "N",
+            "N",
+            None,
+            None,
+            c.comment,
+            None,
+            None,
+        )
         for c in entry.columns
     ]
     return rows(SHOW, _DESCRIBE, found)
@@ -37,7 +50,7 @@ def show(session: Session, words: Words) -> Result:
     kind = words.identifier()
     if kind == "GRANTS":
         return _grants(session, words)
-    if kind == "PRIMARY" or kind == "UNIQUE" or kind == "IMPORTED":
+    if kind in ("PRIMARY", "UNIQUE", "IMPORTED"):
         return rows(SHOW, ["created_on", "database_name", "schema_name", "table_name", "column_name"], [])
     like = words.string() if words.accept("LIKE") else None
     if kind == "PARAMETERS":
@@ -86,22 +99,28 @@ def _like(name: str, pattern: str | None) -> bool:
 
 
 def _created(entry: Entry) -> str:
-    return dt.datetime.fromtimestamp(entry.created, dt.timezone.utc).isoformat(sep=" ", timespec="milliseconds")
+    return dt.datetime.fromtimestamp(entry.created, dt.UTC).isoformat(sep=" ", timespec="milliseconds")
 
 
 def _databases(session: Session, entries: Sequence[Entry]) -> Result:
-    found = [(_created(e), e.name, "N", "Y" if e.name == session.database else "N", "", _OWNER, e.comment) for e in entries]
+    found = [
+        (_created(e), e.name, "N", "Y" if e.name == session.database else "N", "", _OWNER, e.comment) for e in entries
+    ]
     return rows(SHOW, ["created_on", "name", "is_default", "is_current", "origin", "owner", "comment"], found)
 
 
 def _schemas(session: Session, entries: Sequence[Entry]) -> Result:
-    found = [(_created(e), e.name, "N", "Y" if e.name == session.schema else "N", e.db, _OWNER, e.comment) for e in entries]
+    found = [
+        (_created(e), e.name, "N", "Y" if e.name == session.schema else "N", e.db, _OWNER, e.comment) for e in entries
+    ]
     return rows(SHOW, ["created_on", "name", "is_default", "is_current", "database_name", "owner", "comment"], found)
 
 
 def _tables(session: Session, entries: Sequence[Entry]) -> Result:
     sizes = dict(
-        session.cursor.cursor().execute("SELECT table_name, estimated_size FROM duckdb_tables() WHERE schema_name = 't'").fetchall()
+        session.cursor.cursor()
+        .execute("SELECT table_name, estimated_size FROM duckdb_tables() WHERE schema_name = 't'")
+        .fetchall()
     )
     found = [
         (_created(e), e.name, e.db, e.schema, "TRANSIENT" if e.transient else e.kind, e.comment or "", "",
@@ -114,7 +133,8 @@ def _tables(session: Session, entries: Sequence[Entry]) -> Result:
 def _stages(session: Session, entries: Sequence[Entry]) -> Result:
     del session
     found = [(_created(e), e.name, e.db, e.schema, "", "N", "Y", _OWNER, e.comment or "", "INTERNAL") for e in entries]
-    names = ["created_on", "name", "database_name", "schema_name", "url", "has_credentials", "has_encryption_key", "owner",
+    names = ["created_on", "name", "database_name", "schema_name", "url", "has_credentials", "has_encryption_key",
+             "owner",
              "comment", "type"]  # fmt: skip
     return rows(SHOW, names, found)
 
@@ -128,13 +148,22 @@ def _streams(session: Session, entries: Sequence[Entry]) -> Result:
         stale = now is None or now.id != int(made_on)
         found.append((_created(entry), entry.name, entry.db, entry.schema, _OWNER, entry.comment or "", name, "TABLE",
                       "DELTA", "true" if stale else "false", "DEFAULT"))  # fmt: skip
-    names = ["created_on", "name", "database_name", "schema_name", "owner", "comment", "table_name", "source_type", "type",
-             "stale", "mode"]  # fmt: skip
+    names = ["created_on", "name", "database_name", "schema_name", "owner", "comment", "table_name", "source_type",
+             "type", "stale", "mode"]  # fmt: skip
     return rows(SHOW, names, found)
 
 
 def _grants(session: Session, words: Words) -> Result:
-    names = ["created_on", "privilege", "granted_on", "name", "granted_to", "grantee_name", "grant_option", "granted_by"]
+    names = [
+        "created_on",
+        "privilege",
+        "granted_on",
+        "name",
+        "granted_to",
+        "grantee_name",
+        "grant_option",
+        "granted_by",
+    ]
     if not words.accept("ON", "TABLE"):
         return rows(SHOW, names, [])
     table = session.table(words.name())

@@ -157,10 +157,8 @@ def check_whole(file: StagedFile, codec: str) -> None:
             _gzip(file.path)
         elif codec == "zstd":
             _zstd(file.path)
-    except (isal_zlib.error, zlib.error, zstandard.ZstdError, EOFError):
-        raise SqlError(
-            100076, "22000", f"Data is corrupted, not able to decompress file '{file.name}'"
-        ) from None
+    except (isal_zlib.error, zlib.error, zstandard.ZstdError, EOFError):  # type: ignore[misc]
+        raise SqlError(100076, "22000", f"Data is corrupted, not able to decompress file '{file.name}'") from None
 
 
 def _gzip(path: Path) -> None:

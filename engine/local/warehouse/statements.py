@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from engine.local.warehouse import loading, query, show, stage, tables
-from engine.local.warehouse.faults import SqlError, syntax, unsupported
+from engine.local.warehouse import altering, loading, query, show, stage, tables
+from engine.local.warehouse.faults import syntax, unsupported
 from engine.local.warehouse.query import Compiled
 from engine.local.warehouse.session import Cursor, Session
 from engine.local.warehouse.stage import Stages
@@ -79,7 +79,7 @@ class Statements:
             return session.write(lambda c: _merge(c, compiled, parameters), lock)
         number = session.write(lambda c: _count(c, compiled.sql, parameters), lock)
         if isinstance(tree, exp.Update):
-            return counts(UPDATE, rows_updated=number, **{"multi_joined_rows_updated": 0})
+            return counts(UPDATE, rows_updated=number, multi_joined_rows_updated=0)
         return counts(DELETE, rows_deleted=number)
 
     def _insert(self, session: Session, sql: str, compiled: Compiled, parameters: list[Any]) -> Result:
@@ -107,16 +107,16 @@ class Statements:
 
     # ---- statements read word by word
 
-    def _begin(self, session: Session, words: Words) -> Result:
+    def _begin(self, session: Session, _words: Words) -> Result:
         session.guard()
         session.begin()
         return message(_DONE, TCL)
 
-    def _commit(self, session: Session, words: Words) -> Result:
+    def _commit(self, session: Session, _words: Words) -> Result:
         session.commit()
         return message(_DONE, TCL)
 
-    def _rollback(self, session: Session, words: Words) -> Result:
+    def _rollback(self, session: Session, _words: Words) -> Result:
         session.rollback()
         return message(_DONE, TCL)
 
@@ -155,7 +155,7 @@ class Statements:
                 session.reset(words.identifier())
                 words.accept(",")
             return message(_DONE)
-        return tables.alter(session, words)
+        return altering.alter(session, words)
 
 
 def _count(cursor: Cursor, sql: str, parameters: list[Any]) -> int:
@@ -170,7 +170,9 @@ def _merge(cursor: Cursor, compiled: Compiled, parameters: list[Any]) -> Result:
             for w in compiled.tree.args["whens"].expressions]  # fmt: skip
     kinds = ["Insert" if "Insert" in t else "Update" if "Update" in t else "Delete" for t in text]
     if "Delete" in kinds and "Update" in kinds and "Insert" in kinds:
-        actions = [row[0] for row in cursor.execute(f"{compiled.sql} RETURNING merge_action", parameters or None).fetchall()]
+        actions = [
+            row[0] for row in cursor.execute(f"{compiled.sql} RETURNING merge_action", parameters or None).fetchall()
+        ]
         done = {"Insert": actions.count("INSERT"), "Update": actions.count("UPDATE"), "Delete": actions.count("DELETE")}
     else:
         size = f"SELECT count(*) FROM {compiled.target.physical}"
@@ -194,21 +196,20 @@ _STATEMENTS: dict[str, _Act] = {
     "CREATE": lambda s, session, words: tables.create(session, words, s.stages),
     "DROP": lambda s, session, words: tables.drop(session, words, s.stages),
     "ALTER": Statements._alter,  # noqa: SLF001
-    "COMMENT": lambda s, session, words: tables.comment(session, words),
-    "GRANT": lambda s, session, words: tables.grant(session, words),
-    "REVOKE": lambda s, session, words: tables.grant(session, words),
-    "TRUNCATE": lambda s, session, words: tables.truncate(session, words),
+    "COMMENT": lambda _, session, words: tables.comment(session, words),
+    "GRANT": lambda _, session, words: tables.grant(session, words),
+    "REVOKE": lambda _, session, words: tables.grant(session, words),
+    "TRUNCATE": lambda _, session, words: tables.truncate(session, words),
     "LIST": lambda s, session, words: stage.show(session, words, s.stages),
     "LS": lambda s, session, words: stage.show(session, words, s.stages),
     "REMOVE": lambda s, session, words: stage.remove(session, words, s.stages),
     "RM": lambda s, session, words: stage.remove(session, words, s.stages),
-    "SHOW": lambda s, session, words: show.show(session, words),
-    "DESCRIBE": lambda s, session, words: show.describe(session, words),
-    "DESC": lambda s, session, words: show.describe(session, words),
+    "SHOW": lambda _, session, words: show.show(session, words),
+    "DESCRIBE": lambda _, session, words: show.describe(session, words),
+    "DESC": lambda _, session, words: show.describe(session, words),
     "BEGIN": Statements._begin,  # noqa: SLF001
     "START": Statements._begin,  # noqa: SLF001
     "COMMIT": Statements._commit,  # noqa: SLF001
     "ROLLBACK": Statements._rollback,  # noqa: SLF001
     "USE": Statements._use,  # noqa: SLF001
 }
-__all__ = ["SqlError", "Statements"]

@@ -1,4 +1,4 @@
-"""DDL: databases, schemas, tables, views, streams, grants. Each statement commits the open transaction, then is one change."""
+"""DDL: databases, schemas, tables, views, streams, grants; each statement is one change of the catalog."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from engine.local.warehouse import query
 from engine.local.warehouse.catalog import Change, Column, Entry, quote
+from engine.local.warehouse.columns import Type, read_type
 from engine.local.warehouse.faults import SqlError, exists, missing, syntax, unsupported
 from engine.local.warehouse.session import Session
-from engine.local.warehouse.columns import Type, read_type
-from engine.local.warehouse.wire import DDL, Result, counts, message
-from engine.local.warehouse.words import Words
+from engine.local.warehouse.wire import Result, message
+from engine.local.warehouse.words import Name, Words
 
 if TYPE_CHECKING:
     from engine.local.warehouse.stage import Stages
 
 _RESERVED = {"CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "CURRENT_USER", "LOCALTIME", "LOCALTIMESTAMP"}
-_CONSTRAINTS = ("PRIMARY", "UNIQUE", "FOREIGN", "CONSTRAINT")
+CONSTRAINTS = ("PRIMARY", "UNIQUE", "FOREIGN", "CONSTRAINT")
 
 
 def create(session: Session, words: Words, stages: Stages) -> Result:
@@ -33,18 +33,7 @@ def create(session: Session, words: Words, stages: Stages) -> Result:
         raise unsupported(f"CREATE {words.here.text.upper()}")
     optional = words.accept("IF", "NOT", "EXISTS")
     path = words.name()
-    if kind == "DATABASE":
-        full = ("", "", *path[-1:])
-    elif kind == "SCHEMA":
-        database = path[0] if len(path) == 2 else session.database
-        if database is None:
-            raise SqlError(90105, "22000", "Cannot perform CREATE SCHEMA. This session does not have a current database.")
-        session.catalog.get("DATABASE", (database,))
-        full = (database, "", path[-1])
-    else:
-        found = session.resolve(path)
-        session.catalog.get("SCHEMA", found[:2])
-        full = (found[0], found[1], found[2])
+    full = _full(session, kind, path)
     old = session.catalog.find("TABLE" if kind == "VIEW" else kind, tuple(p for p in full if p))
     if old and optional:
         return message(f"{path[-1]} already exists, statement succeeded.")
@@ -54,32 +43,57 @@ def create(session: Session, words: Words, stages: Stages) -> Result:
     with session.catalog.change() as change:
         if old:
             _drop(change, old, stages)
-            change.catalog.entries.pop(change.catalog._key(old), None)  # noqa: SLF001
-        count = made(session, change, words, kind, full, transient)
+        made(session, change, words, kind, full, transient)
         if kind == "DATABASE":
             change.put(session.catalog.make("SCHEMA", (path[-1], "", "PUBLIC")))
     if kind in ("DATABASE", "SCHEMA"):  # becomes the session's own
         session.database = path[-1] if kind == "DATABASE" else full[0]
         session.schema = "PUBLIC" if kind == "DATABASE" else path[-1]
-    del count
     label = {"STAGE": "Stage area"}.get(kind, kind.capitalize())
     return message(f"{label} {path[-1]} successfully created.")
 
 
-def _plain(session: Session, change: Change, words: Words, kind: str, path: tuple[str, str, str], transient: bool) -> None:
+def _full(session: Session, kind: str, path: Name) -> tuple[str, str, str]:
+    """Where the new object goes: its database and schema must be there."""
+    if kind == "DATABASE":
+        return ("", "", path[-1])
+    if kind != "SCHEMA":
+        full = session.resolve(path)
+        session.catalog.get("SCHEMA", full[:2])
+        return full
+    database = path[0] if len(path) == 2 else session.database
+    if database is None:
+        raise SqlError(90105, "22000", "Cannot perform CREATE SCHEMA. This session does not have a current database.")
+    session.catalog.get("DATABASE", (database,))
+    return (database, "", path[-1])
+
+
+def _plain(
+    session: Session, change: Change, words: Words, kind: str, path: tuple[str, str, str], transient: bool
+) -> None:
     options = _options(words)
     change.put(session.catalog.make(kind, path, transient=transient, comment=options.get("COMMENT")))
 
 
 def _options(words: Words) -> dict[str, str | None]:
     """COMMENT, and whatever else a CREATE may say that has no effect here (ENCRYPTION, DATA_RETENTION_TIME_IN_DAYS)."""
-    words.accept("CLUSTER", "BY") and words.items()
+    if words.accept("CLUSTER", "BY"):
+        _bracket(words)
     found = {k: v if isinstance(v, str) else None for k, v in words.options().items()}
     words.end()
     return found
 
 
-def _view(session: Session, change: Change, words: Words, kind: str, path: tuple[str, str, str], transient: bool) -> None:
+def _bracket(words: Words) -> None:
+    """Read over `( ... )`."""
+    words.expect("(")
+    words.items()
+    words.expect(")")
+
+
+def _view(
+    session: Session, change: Change, words: Words, kind: str, path: tuple[str, str, str], transient: bool
+) -> None:
     words.expect("AS")
     body = words.sql[words.here.start :]
     compiled = query.compile_query(session, body)
@@ -88,20 +102,27 @@ def _view(session: Session, change: Change, words: Words, kind: str, path: tuple
     change.put(session.catalog.make(kind, path, columns, body=body, transient=transient))
 
 
-def _stream(session: Session, change: Change, words: Words, kind: str, path: tuple[str, str, str], transient: bool) -> None:
+def _stream(
+    session: Session, change: Change, words: Words, kind: str, path: tuple[str, str, str], transient: bool
+) -> None:
     words.expect("ON", "TABLE")
     table = session.table(words.name())
     body = f"{table.id} " + ".".join(table.path)
     change.put(session.catalog.make(kind, path, body=body, transient=transient))
 
 
-def _table(session: Session, change: Change, words: Words, kind: str, path: tuple[str, str, str], transient: bool) -> None:
+def _table(
+    session: Session, change: Change, words: Words, kind: str, path: tuple[str, str, str], transient: bool
+) -> None:
     if words.accept("LIKE"):
         like = session.table(words.name())
         entry = session.catalog.make(kind, path, like.columns, transient=transient)
         _build(session, change, entry)
         if words.accept("COPY", "GRANTS"):
-            change.sql(f"INSERT INTO sf.grants SELECT {entry.id}, privilege, kind, role, now() FROM sf.grants WHERE id = {like.id}")
+            change.sql(
+                f"INSERT INTO sf.grants SELECT {entry.id}, privilege, kind, role, now() "
+                f"FROM sf.grants WHERE id = {like.id}"
+            )
         words.end()
         return
     if words.accept("CLONE"):
@@ -113,16 +134,18 @@ def _table(session: Session, change: Change, words: Words, kind: str, path: tupl
         _build(session, change, entry)
         change.sql(f"INSERT INTO {entry.physical} SELECT * FROM {source.physical}")
         return
-    columns = _columns(session, words) if words.sees("(") else None
+    columns = _columns(words) if words.sees("(") else None
     comment = None
-    if not words.sees("AS") and not words.done:
-        words.accept("CLUSTER", "BY") and words.items() and words.accept(")")
-        words.accept("COPY", "GRANTS")
-        while not words.done and not words.sees("AS"):
-            key = words.identifier()
-            words.expect("=")
-            value = words.next()
-            comment = value.text[1:-1].replace("''", "'") if key == "COMMENT" else comment
+    if words.accept("CLUSTER", "BY"):
+        _bracket(words)
+    words.accept("COPY", "GRANTS")
+    while not words.done:
+        if words.sees("AS"):
+            break
+        key = words.identifier()
+        words.expect("=")
+        value = words.next()
+        comment = value.text[1:-1].replace("''", "'") if key == "COMMENT" else comment
     if words.accept("AS"):
         compiled = query.compile_query(session, words.sql[words.here.start :])
         described = change.sql(f"DESCRIBE {compiled.sql}").fetchall()
@@ -145,8 +168,8 @@ def _type_of(duck: str) -> Type:
     if duck.startswith("DECIMAL"):
         precision, scale = duck[8:-1].split(",")
         return Type("NUMBER", int(precision), int(scale))
-    names = {"VARCHAR": "TEXT", "BLOB": "BINARY", "BOOLEAN": "BOOLEAN", "DATE": "DATE", "TIME": "TIME", "DOUBLE": "FLOAT",
-             "FLOAT": "FLOAT", "TIMESTAMP": "TIMESTAMP_NTZ", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_TZ",
+    names = {"VARCHAR": "TEXT", "BLOB": "BINARY", "BOOLEAN": "BOOLEAN", "DATE": "DATE",
+             "TIME": "TIME", "DOUBLE": "FLOAT", "FLOAT": "FLOAT", "TIMESTAMP": "TIMESTAMP_NTZ", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_TZ",
              "JSON": "VARIANT"}  # fmt: skip
     name = names.get(duck)
     if name is None:
@@ -155,15 +178,15 @@ def _type_of(duck: str) -> Type:
     return Type(name, size)
 
 
-def _columns(session: Session, words: Words) -> tuple[Column, ...]:
+def _columns(words: Words) -> tuple[Column, ...]:
     """`("A" NUMBER(10,0) NOT NULL DEFAULT 1, ..., PRIMARY KEY ("A"))`; constraints are read and not enforced."""
     words.expect("(")
     found: list[Column] = []
     while True:
-        if words.here.kind == "word" and words.here.text.upper() in _CONSTRAINTS:
+        if words.here.kind == "word" and words.here.text.upper() in CONSTRAINTS:
             words.items()
         else:
-            found.append(_column(session, words))
+            found.append(read_column(words))
         if not words.accept(","):
             break
     words.expect(")")
@@ -174,7 +197,7 @@ def _columns(session: Session, words: Words) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def _column(session: Session, words: Words) -> Column:
+def read_column(words: Words) -> Column:  # noqa: C901 - one branch a property
     quoted = words.here.kind == "quoted"
     name = words.identifier()
     if not name or len(name) > 255 or (not quoted and name in _RESERVED):
@@ -192,8 +215,10 @@ def _column(session: Session, words: Words) -> Column:
             comment = words.string()
         elif words.accept("DEFAULT"):
             start, depth = words.at, 0
-            while not words.done and (depth or not (words.sees(",") or words.sees(")") or words.sees("NOT", "NULL")
-                                                    or words.sees("COMMENT"))):  # fmt: skip
+            ends = ((",",), (")",), ("NOT", "NULL"), ("COMMENT",))
+            while not words.done:
+                if depth == 0 and any(words.sees(*end) for end in ends):
+                    break
                 depth += (words.here.text == "(") - (words.here.text == ")")
                 words.at += 1
             default = words.text((start, words.at))
@@ -206,7 +231,7 @@ def _column(session: Session, words: Words) -> Column:
     return Column(name, of, nullable, default, comment)
 
 
-def _physical(session: Session, column: Column) -> str:
+def physical(session: Session, column: Column) -> str:
     text = f"{quote(column.name)} {column.type.duck}"
     if column.default is not None:
         text += f" DEFAULT ({_default(session, column.default)})"
@@ -221,7 +246,7 @@ def _default(session: Session, text: str) -> str:
 
 def _build(session: Session, change: Change, entry: Entry) -> None:
     change.put(entry)
-    change.sql(f"CREATE TABLE {entry.physical} ({', '.join(_physical(session, c) for c in entry.columns)})")
+    change.sql(f"CREATE TABLE {entry.physical} ({', '.join(physical(session, c) for c in entry.columns)})")
 
 
 def drop(session: Session, words: Words, stages: Stages) -> Result:
@@ -254,150 +279,14 @@ def _drop(change: Change, entry: Entry, stages: Stages) -> None:
     catalog = change.catalog
     if entry.kind in ("DATABASE", "SCHEMA"):
         inside = (entry.name,) if entry.kind == "DATABASE" else (entry.db, entry.name)
-        for kind in ("TABLE", "STAGE", "STREAM", "SCHEMA") if entry.kind == "DATABASE" else ("TABLE", "STAGE", "STREAM"):
+        for kind in (
+            ("TABLE", "STAGE", "STREAM", "SCHEMA") if entry.kind == "DATABASE" else ("TABLE", "STAGE", "STREAM")
+        ):
             for child in catalog.all(kind, *inside):
                 _drop(change, child, stages)
     if entry.kind == "STAGE":
         change.after.append(lambda: stages.clear(entry))
     change.drop(entry)
-
-
-def alter(session: Session, words: Words) -> Result:
-    words.expect("ALTER")
-    if not words.accept("TABLE"):
-        raise unsupported(f"ALTER {words.here.text.upper()}")
-    optional = words.accept("IF", "EXISTS")
-    path = session.resolve(words.name())
-    if optional and session.catalog.find("TABLE", path) is None:
-        return message("Statement executed successfully.")
-    table = session.table(path)
-    with session.catalog.change() as change:
-        if words.accept("SWAP", "WITH"):
-            change.swap(table, session.table(words.name()))
-        elif words.accept("RENAME", "TO"):
-            _rename(session, change, table, words)
-        elif words.accept("RENAME", "COLUMN"):
-            _rename_column(change, table, words)
-        elif words.accept("ADD"):
-            _add(session, change, table, words)
-        elif words.accept("DROP"):
-            _drop_columns(change, table, words)
-        elif words.accept("SET", "COMMENT"):
-            words.expect("=")
-            change.put(replace(table, comment=words.string()), columns=False, was=table)
-        elif words.accept("UNSET", "COMMENT"):
-            change.put(replace(table, comment=None), columns=False, was=table)
-        elif words.accept("SET") or words.accept("UNSET") or words.accept("CLUSTER", "BY"):
-            words.at = len(words.tokens)
-        elif words.accept("ALTER") or words.accept("MODIFY"):
-            _alter_columns(session, change, table, words)
-        else:
-            raise unsupported(f"ALTER TABLE {words.here.text.upper()}")
-        words.end()
-    return message("Statement executed successfully.")
-
-
-def _rename(session: Session, change: Change, table: Entry, words: Words) -> None:
-    path = words.name()
-    new = (table.db, table.schema, *path) if len(path) == 1 else session.resolve(path)
-    session.catalog.get("SCHEMA", new[:2])
-    if session.catalog.find("TABLE", new):
-        raise exists(new[-1])
-    change.put(replace(table, db=new[0], schema=new[1], name=new[2]), columns=False, was=table)
-
-
-def _rename_column(change: Change, table: Entry, words: Words) -> None:
-    old = table.column(words.identifier())
-    words.expect("TO")
-    new = words.identifier()
-    change.sql(f"ALTER TABLE {table.physical} RENAME COLUMN {quote(old.name)} TO {quote(new)}")
-    columns = tuple(replace(c, name=new) if c is old else c for c in table.columns)
-    change.put(replace(table, columns=columns), was=table)
-
-
-def _add(session: Session, change: Change, table: Entry, words: Words) -> None:
-    if any(words.sees(w) for w in _CONSTRAINTS):
-        words.at = len(words.tokens)
-        return
-    words.accept("COLUMN")
-    columns = list(table.columns)
-    while True:
-        optional = words.accept("IF", "NOT", "EXISTS")
-        new = _column(session, words)
-        known = any(c.name == new.name for c in columns)
-        if known and not optional:
-            raise SqlError(1430, "42601", f"SQL compilation error:\ncolumn '{new.name}' already exists")
-        if not known:
-            if not new.nullable and new.default is None and change.sql(f"SELECT 1 FROM {table.physical} LIMIT 1").fetchone():
-                raise SqlError(
-                    1471, "42601",
-                    f"SQL compilation error:\nNon-nullable column '{new.name}' cannot be added to non-empty table "
-                    f"'{table.name}' unless it has a non-null default value.",
-                )  # fmt: skip
-            text = _physical(session, replace(new, nullable=True))
-            change.sql(f"ALTER TABLE {table.physical} ADD COLUMN {text}")
-            if not new.nullable:
-                change.sql(f"ALTER TABLE {table.physical} ALTER COLUMN {quote(new.name)} SET NOT NULL")
-            columns.append(new)
-        if not words.accept(","):
-            break
-        words.accept("COLUMN")
-    change.put(replace(table, columns=tuple(columns)), was=table)
-
-
-def _drop_columns(change: Change, table: Entry, words: Words) -> None:
-    if words.accept("PRIMARY") or words.accept("CONSTRAINT") or words.accept("UNIQUE"):
-        words.at = len(words.tokens)
-        return
-    words.accept("COLUMN")
-    optional = words.accept("IF", "EXISTS")
-    columns = list(table.columns)
-    while True:
-        name = words.identifier()
-        if not (optional and all(c.name != name for c in columns)):
-            columns.remove(table.column(name))
-            change.sql(f"ALTER TABLE {table.physical} DROP COLUMN {quote(name)}")
-        if not words.accept(","):
-            break
-    change.put(replace(table, columns=tuple(columns)), was=table)
-
-
-def _alter_columns(session: Session, change: Change, table: Entry, words: Words) -> None:
-    bracket = words.accept("(")
-    columns = {c.name: c for c in table.columns}
-    while True:
-        words.accept("COLUMN") or words.accept("ALTER", "COLUMN") or words.accept("MODIFY", "COLUMN")
-        name = words.identifier()
-        old = table.column(name)
-        where = f"ALTER TABLE {table.physical} ALTER COLUMN {quote(name)}"
-        if words.accept("DROP", "NOT", "NULL"):
-            change.sql(f"{where} DROP NOT NULL")
-            columns[name] = replace(old, nullable=True)
-        elif words.accept("SET", "NOT", "NULL"):
-            change.sql(f"{where} SET NOT NULL")
-            columns[name] = replace(old, nullable=False)
-        elif words.accept("COMMENT"):
-            columns[name] = replace(old, comment=words.string())
-        elif words.accept("DROP", "DEFAULT"):
-            change.sql(f"{where} DROP DEFAULT")
-            columns[name] = replace(old, default=None)
-        else:
-            words.accept("SET", "DATA")
-            words.accept("TYPE")
-            new = read_type(words)
-            if not old.type.widens_to(new):
-                raise SqlError(
-                    2108, "22023",
-                    f"SQL compilation error: cannot change column {name} from type {old.type.shown} to {new.shown}",
-                )  # fmt: skip
-            if old.type.duck != new.duck:
-                change.sql(f"{where} SET DATA TYPE {new.duck}")
-            columns[name] = replace(old, type=new)
-        if not words.accept(","):
-            break
-    if bracket:
-        words.expect(")")
-    change.put(replace(table, columns=tuple(columns.values())), was=table)
 
 
 def comment(session: Session, words: Words) -> Result:
@@ -464,6 +353,3 @@ def truncate(session: Session, words: Words) -> Result:
 
     session.write(step, [("table", table.id)])
     return message("Statement executed successfully.")
-
-
-__all__ = ["DDL", "alter", "comment", "counts", "create", "drop", "grant", "truncate"]

@@ -76,6 +76,7 @@ def fetched(cursor: duckdb.DuckDBPyConnection) -> Result:
     """What DuckDB has just answered."""
     kinds = [str(d[1]) for d in cursor.description or ()]
     table = cursor.to_arrow_table()
+    assert table is not None
     columns, arrays, fields = [], [], []
     for name, kind, values in zip(table.column_names, kinds, table.columns, strict=True):
         info, array = _column(decode(name), kind, values)
@@ -91,7 +92,9 @@ def fetched(cursor: duckdb.DuckDBPyConnection) -> Result:
     return Result(SELECT, columns, table=pa.Table.from_arrays(arrays, schema=pa.schema(fields)))
 
 
-def _column(name: str, kind: str, values: pa.ChunkedArray) -> tuple[dict[str, Any], pa.ChunkedArray]:
+def _column(  # noqa: C901 - one branch a type
+    name: str, kind: str, values: pa.ChunkedArray
+) -> tuple[dict[str, Any], pa.ChunkedArray]:
     of = values.type
     if pa.types.is_decimal(of):
         return column(name, "fixed", of.precision, of.scale), values
@@ -146,4 +149,4 @@ def _stream(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())

@@ -196,14 +196,15 @@ class Words:
     def _value(self) -> object:
         if self.accept("("):
             if self.here.kind == "word":
-                inner: object = self.options()
-            else:
-                inner = []
-                while not self.sees(")"):
-                    inner.append(self.string())  # type: ignore[attr-defined]
-                    self.accept(",")
+                nested = self.options()
+                self.expect(")")
+                return nested
+            texts = []
+            while not self.sees(")"):
+                texts.append(self.string())
+                self.accept(",")
             self.expect(")")
-            return inner
+            return texts
         token = self.next()
         if token.kind in ("string", "dollar"):
             return unquote(token.text)
