@@ -11,6 +11,10 @@ Status = Literal["COMPLETE", "PARTIAL", "FAILED"]
 OnLoss = Literal["error", "null", "text"]
 
 
+Tid = tuple[int, int]
+"""Page, and line within the page, of a row: a ctid."""
+
+
 @dataclass(frozen=True, slots=True)
 class TypeRef:
     """A PostgreSQL type as the catalogue tells it, with the modifier that applies to one column."""
@@ -125,10 +129,10 @@ class Chunk:
     id: int
     leaf: int
     """Index into `Table.leaves`."""
-    page_first: int | None
-    """First page of the ctid range; None: the leaf is read whole."""
-    page_end: int | None
-    """One past the last page; None: open-ended (rows beyond the last page seen are in no other chunk)."""
+    first: Tid | None
+    """Where the ctid range begins; None: the leaf is read whole."""
+    end: Tid | None
+    """Where the next range begins; None: open-ended (rows beyond the last page seen are in no other chunk)."""
     bytes_estimate: int
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.errors import RefusedError
-from engine.model import Chunk, Field, Leaf, Mode, Table
+from engine.model import Chunk, Field, Leaf, Mode, Table, Tid
 
 PAGE_BYTES = 8192
+LINES_A_PAGE_MAX = 291
+"""Rows that fit on a page of 8 KiB at the most (PostgreSQL: MaxHeapTuplesPerPage)."""
 CHUNK_BYTES_MIN = 16 * 2**20
 """Below this a chunk's own costs (a statement, a file, a COPY) show: about 5 ms against 60 ms of reading."""
 CHUNK_BYTES_MAX = 512 * 2**20
@@ -34,17 +36,21 @@ def split(table: Table, chunk_bytes_max: int) -> tuple[Chunk, ...]:
     return tuple(Chunk(number, *item) for number, item in enumerate(ranges, start=1))
 
 
-def _ranges(leaf: Leaf, chunk_bytes_max: int) -> list[tuple[int | None, int | None, int]]:
+def _ranges(leaf: Leaf, chunk_bytes_max: int) -> list[tuple[Tid | None, Tid | None, int]]:
     if leaf.kind != "r" or leaf.pages == 0:
         return [(None, None, leaf.bytes_total)]
     page_bytes = max(PAGE_BYTES, leaf.bytes_total // leaf.pages)
-    step = max(1, chunk_bytes_max // page_bytes)
-    starts = list(range(0, leaf.pages, step))
+    step = chunk_bytes_max // page_bytes
+    if step:
+        starts = [(page, 0) for page in range(0, leaf.pages, step)]
+        sizes = [min(step, leaf.pages - page) * page_bytes for page, _ in starts]
+    else:  # large values beside the heap: one page points to more than a chunk
+        lines = max(1, LINES_A_PAGE_MAX * chunk_bytes_max // page_bytes)
+        starts = [(page, line) for page in range(leaf.pages) for line in range(0, LINES_A_PAGE_MAX, lines)]
+        sizes = [page_bytes * lines // LINES_A_PAGE_MAX] * len(starts)
     if len(starts) == 1:
         return [(None, None, leaf.bytes_total)]
-    ends: list[int | None] = [*starts[1:], None]
-    sizes = [min(step, leaf.pages - start) * page_bytes for start in starts]
-    return list(zip(starts, ends, sizes, strict=True))
+    return list(zip(starts, [*starts[1:], None], sizes, strict=True))
 
 
 # --- the incremental window -------------------------------------------------------------------------------------

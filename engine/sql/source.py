@@ -80,10 +80,10 @@ def _from(leaf: Leaf) -> str:
 
 def _page_conditions(chunk: Chunk) -> list[str]:
     conditions = []
-    if chunk.page_first is not None:
-        conditions.append(f"ctid >= '({chunk.page_first},0)'::tid")
-    if chunk.page_end is not None:
-        conditions.append(f"ctid < '({chunk.page_end},0)'::tid")
+    if chunk.first is not None:
+        conditions.append(f"ctid >= '({chunk.first[0]},{chunk.first[1]})'::tid")
+    if chunk.end is not None:
+        conditions.append(f"ctid < '({chunk.end[0]},{chunk.end[1]})'::tid")
     return conditions
 
 

@@ -37,17 +37,17 @@ def field(target: str, target_type: str) -> Field:
     return Field(target.lower(), target, target_type, f'"{target.lower()}"', quoted=False)
 
 
-@given(st.lists(st.integers(0, 500), min_size=1, max_size=5), st.integers(1, 64 * PAGE_BYTES))
+@given(st.lists(st.integers(0, 500), min_size=1, max_size=5), st.integers(PAGE_BYTES // 4, 64 * PAGE_BYTES))
 def test_chunks_cover_each_page_of_each_leaf_once_and_the_last_is_open(pages, size):
     source = table(*map(leaf, pages))
     chunks = split(source, size)
     assert sorted(chunk.id for chunk in chunks) == list(range(1, len(chunks) + 1))
     for index, count in enumerate(pages):
-        ranges = sorted((c.page_first or 0, c.page_end) for c in chunks if c.leaf == index)
-        assert ranges[0][0] == 0
+        ranges = sorted(((c.first or (0, 0)), c.end) for c in chunks if c.leaf == index)
+        assert ranges[0][0] == (0, 0)
         assert ranges[-1][1] is None
         assert all(end == start for (_, end), (start, _) in zip(ranges, ranges[1:], strict=False))
-        assert all(start < max(count, 1) for start, _ in ranges)
+        assert all(start < (max(count, 1), 0) for start, _ in ranges)
 
 
 def test_the_biggest_chunk_is_read_first():
@@ -58,13 +58,21 @@ def test_the_biggest_chunk_is_read_first():
 @pytest.mark.parametrize("kind", ["v", "m", "f"])
 def test_what_has_no_pages_to_range_over_is_one_chunk(kind):
     (chunk,) = split(table(leaf(1000, kind=kind)), PAGE_BYTES)
-    assert (chunk.page_first, chunk.page_end) == (None, None)
+    assert (chunk.first, chunk.end) == (None, None)
 
 
 def test_large_values_beside_the_heap_make_the_ranges_shorter():
     """TOAST counts: a page that points to a megabyte is a megabyte to read."""
     chunks = split(table(leaf(100, size=100 * 2**20)), 10 * 2**20)
     assert len(chunks) == 10
+
+
+def test_a_page_that_points_to_more_than_a_chunk_is_split_by_its_lines():
+    """200 rows of 50 MB stand on two pages."""
+    chunks = split(table(leaf(2, size=10 * 2**30)), 512 * 2**20)
+    assert len(chunks) >= 20
+    assert max(chunk.bytes_estimate for chunk in chunks) <= 512 * 2**20
+    assert {chunk.first[0] for chunk in chunks} == {0, 1}
 
 
 @pytest.mark.parametrize(
@@ -140,4 +148,4 @@ def test_numbers_are_bounded_by_no_clock_and_dates_are_read_again():
 
 def test_the_plan_of_a_partition_ranges_over_its_own_pages():
     source = replace(table(leaf(4), leaf(2)), kind="p")
-    assert {(c.leaf, c.page_first) for c in split(source, PAGE_BYTES * 2)} == {(0, 0), (0, 2), (1, None)}
+    assert {(c.leaf, c.first) for c in split(source, PAGE_BYTES * 2)} == {(0, (0, 0)), (0, (2, 0)), (1, None)}
