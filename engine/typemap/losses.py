@@ -129,7 +129,13 @@ _FROM_ONE = literal(r"^(?:\[1:[0-9]+\])+$")
 _BOUNDS_LOST = f"(array_lower({{}}, 1) <> 1 OR (array_ndims({{}}) > 1 AND array_dims({{}}) !~ {_FROM_ONE}))"
 BOUNDS = Guard(f"{_BOUNDS_LOST} IS NOT TRUE", (("bounds", _BOUNDS_LOST),), "int4::text")
 """An array whose first element is not number 1, which JSON cannot say."""
-_DUPLICATE = ("duplicate", "(x IS NOT JSON WITH UNIQUE KEYS)")
+_ESCAPES_LOST = (
+    ("nul", f"strpos({_PLAIN}, {_NUL}) > 0"),
+    ("surrogate", f"regexp_replace({_PLAIN}, {_PAIR}, '', 'g') ~ {_SURROGATE}"),
+)
+_ESCAPES_KEPT = f"(x NOT LIKE {_ESCAPE_U} OR NOT ({' OR '.join(condition for _, condition in _ESCAPES_LOST)}))"
+_DUPLICATE = ("duplicate", f"({_ESCAPES_KEPT} AND x IS NOT JSON WITH UNIQUE KEYS)")
+"""IS JSON is also false for lost escapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +154,8 @@ def json(text: str, written: Written, *, unique_keys: bool) -> Guard | None:
         return None
     tests, losses = [f"octet_length(x) <= {TEXT_BYTES_MAX}"], [("size", f"octet_length(x) > {TEXT_BYTES_MAX}")]
     if written.verbatim:
-        escapes = [
-            ("nul", f"strpos({_PLAIN}, {_NUL}) > 0"),
-            ("surrogate", f"regexp_replace({_PLAIN}, {_PAIR}, '', 'g') ~ {_SURROGATE}"),
-        ]
-        tests.append(f"(x NOT LIKE {_ESCAPE_U} OR NOT ({' OR '.join(condition for _, condition in escapes)}))")
-        losses += escapes
+        tests.append(_ESCAPES_KEPT)
+        losses += _ESCAPES_LOST
     seen = literal(_LONG_OR_EXPONENT if written.verbatim else _LONG)
     tests.append(f"(x !~ {seen} OR NOT {_DIGITS})")
     losses.append(("digits", f"(x ~ {seen} AND {_DIGITS})"))
