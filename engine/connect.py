@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
+from cryptography.hazmat.primitives import serialization
 
 from engine.config import Config
 from engine.errors import ConfigError
@@ -50,7 +51,7 @@ async def sessions(config: Config, run_id: str) -> AsyncIterator[SessionPool]:
     """Sessions at the target: Snowflake, or the embedded warehouse, served from here if nobody serves it yet."""
     sessions_max = config.limits.loaders + 2
     if config.target.local is not None:
-        from engine.local.warehouse.process import attach_or_serve
+        from engine.local.warehouse.process import attach_or_serve  # noqa: PLC0415 - an extra, not in a function's package
 
         with attach_or_serve(config.target.local) as endpoint:
             place = f"the embedded warehouse in {config.target.local}"
@@ -114,13 +115,11 @@ def _login(config: Config) -> dict[str, Any]:
 
 def _private_key(pem: str, passphrase: str | None) -> bytes:
     """The key in the form that the connector takes from memory: DER, PKCS#8, not encrypted."""
-    from cryptography.hazmat.primitives import serialization
-
     try:
         key = serialization.load_pem_private_key(pem.encode(), passphrase.encode() if passphrase else None)
     except (ValueError, TypeError) as error:
         raise ConfigError(
-            ["target.private_key_file: is not a PEM private key that its passphrase opens; see target.private_key_passphrase"]
+            ["target.private_key_file: is not a PEM key that target.private_key_passphrase opens"]
         ) from error
     return key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -16,7 +16,7 @@ from engine.errors import BorealisError
 from engine.plan import TablePlan
 from engine.replicate import source_checksum, target_checksum
 from engine.runs import plans_of
-from engine.source.connection import Address, connected, translated
+from engine.source.connection import Address, Translated, connected
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.wiring import Opened, Refused, choose_tables, opened, parts, target_key, unreadable
@@ -78,11 +78,12 @@ async def check(config: Config) -> CheckReport:
             target_sql.WHO, doing="cannot ask the target who we are"
         )
         details.append(f"Snowflake {version}, account {account}, role {role}, warehouse {warehouse}")
+    planned: list[TablePlan | Refused] = []
     if report.ok:
         async with report.looking("tables") as details:
-            planned = await plans_of(config, ())
+            planned += await plans_of(config, ())
             details.append(f"{len(planned)} tables")
-        for each in planned if report.ok else ():
+        for each in planned:
             if isinstance(each, Refused):
                 report.items += [CheckItem(each.label, False, fault) for fault in each.faults]
             else:
@@ -92,7 +93,7 @@ async def check(config: Config) -> CheckReport:
 
 async def _look_at_source(address: Address, details: list[str]) -> None:
     async with connected(address) as connection:
-        with translated("cannot ask the source who we are"):
+        with Translated("cannot ask the source who we are"):
             version, user, standby, encoding, sees_all, connections, settings = await connection.fetchrow(_SOURCE_FACTS)
     details.append(f"PostgreSQL {version} at {address.place} as {user}, {'standby' if standby else 'primary'}")
     details.append(f"encoding {encoding}, max_connections {connections}")
@@ -139,8 +140,7 @@ async def verify(config: Config, names: Sequence[str], *, level: str = "checksum
                 VerifyResult(each.label, each.target_name, level, error="\n".join(each.faults))
                 for each in [*found.refused, *more]
             ]
-            for label in plans:
-                results.append(await _compare(made.target, found, plans[label], level))
+            results += [await _compare(made.target, found, plan, level) for plan in plans.values()]
     return results
 
 
@@ -158,7 +158,7 @@ async def _compare(target: Any, found: Opened, plan: TablePlan, level: str) -> V
     try:
         if level == "count":
             async with found.snapshot.reader() as connection:
-                with translated(f"cannot count {plan.table.label}"):
+                with Translated(f"cannot count {plan.table.label}"):
                     result.rows_source = await connection.fetchval(
                         f"SELECT count(*) {source_sql.all_rows_of(plan.table)}"
                     )

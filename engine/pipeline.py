@@ -25,7 +25,7 @@ from engine.errors import BorealisError, SourceError
 from engine.ledger import Assembly
 from engine.model import Chunk, StagedFile
 from engine.plan import TablePlan
-from engine.source.connection import Connection, translated
+from engine.source.connection import Connection, Translated
 from engine.source.readers import READERS
 from engine.source.snapshot import Snapshot
 from engine.spool import SpoolSettings, spool
@@ -96,14 +96,14 @@ class Pipeline:
     _assembly: Assembly = field(default_factory=Assembly)
 
     async def copy(self) -> Copied:
-        """Reads every chunk of the plan and loads it into the landing table. Any fault ends it; the target is untouched."""
+        """Reads every chunk of the plan and loads it into the landing table. Any fault ends it all."""
         chunks = iter(self.plan.chunks)
         readers = min(self.limits.readers, len(self.plan.chunks))
         loaders = min(self.limits.loaders, len(self.plan.chunks))
         send, receive = anyio.create_memory_object_stream[StagedFile](self.limits.queue)
         undelivered = receive.clone()
         try:
-            with unwrapped():
+            with Unwrapped():
                 async with anyio.create_task_group() as tasks, send, receive:
                     for _ in range(readers):
                         tasks.start_soon(self._read_chunks, chunks, send.clone())
@@ -136,7 +136,7 @@ class Pipeline:
             async with self.snapshot.reader() as connection:
                 name = f"{self.run_id}-c{chunk.id}-{attempt}"
                 announce = partial(self._announce, ready)
-                with self.phases.timed("read"), translated(doing), unwrapped():
+                with self.phases.timed("read"), Translated(doing), Unwrapped():
                     async with spool(self.settings, self.tokens, chunk.id, name, announce) as writer:
                         count = await read(connection, self.plan.fields, rows, writer)
                     if self.plan.counts_losses:
@@ -185,7 +185,8 @@ class Pipeline:
 
     async def _load_whole(self) -> None:
         """Loads what is whole by now. A reader may tell the end of a chunk after its last file is staged: then the
-        next file, or the end of the stream, brings us here again."""
+        next file, or the end of the stream, brings us here again.
+        """
         while chunks := self._assembly.take():
             with self.phases.timed("load"):
                 await self.target.load(self.plan, self.landing, self.run_id, chunks)
@@ -195,8 +196,8 @@ def _is_retryable(error: Exception) -> bool:
     return isinstance(error, SourceError) and error.retryable
 
 
-class unwrapped:
-    """`with unwrapped():` lets the one fault that ended a task group out of its ExceptionGroup."""
+class Unwrapped:
+    """`with Unwrapped():` lets the one fault that ended a task group out of its ExceptionGroup."""
 
     def __enter__(self) -> None:
         return None

@@ -98,8 +98,10 @@ def cursor_of(table: Table, name: str) -> Cursor:
     if type_.name not in CURSOR_TYPES:
         raise RefusedError(
             [
-                f"{table.label}: the cursor column {name!r} is of type {type_.name}, which does not order changes; "
-                "use a timestamp, date or number column that grows with each change, or mode = \"full\""
+                (
+                    f"{table.label}: the cursor column {name!r} is of type {type_.name}, which does not order changes; "
+                    'use a timestamp, date or number column that grows with each change, or mode = "full"'
+                )
             ]
         )
     if type_.name == "date":
@@ -232,7 +234,8 @@ class TablePlan:
         """A digest of all that decides which rows are read and what becomes of them."""
         parts = (
             self.table.label, str(self.table.oid), self.target_name, self.mode, self.publish, repr(self.key),
-            repr(self.chunks), repr(self.window), repr([(f.source, f.target, f.target_type, f.select) for f in self.fields]),
+            repr(self.chunks), repr(self.window),
+            repr([(f.source, f.target, f.target_type, f.select) for f in self.fields]),
         )  # fmt: skip
         return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
 

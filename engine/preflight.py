@@ -20,7 +20,7 @@ from engine.plan import (
     evolve,
     split,
 )
-from engine.source.connection import translated
+from engine.source.connection import Translated
 from engine.source.horizon import Horizon
 from engine.source.snapshot import Snapshot
 from engine.sql import source as sql
@@ -111,8 +111,11 @@ class Preflight:
         if not key:
             raise RefusedError(
                 [
-                    f"{choice.label}: a merge needs a key, and the table has no primary key; set key to columns that "
-                    'are unique together, or publish = "append"'
+                    (
+                        f"{choice.label}: a merge needs a key, and the table has no primary key; set key to columns "
+                        "that "
+                        'are unique together, or publish = "append"'
+                    )
                 ]
             )
         return key
@@ -135,7 +138,8 @@ class Preflight:
 
     async def _rebuild_reasons(self, choice: Choice, fields: tuple[Field, ...], cursor: Cursor) -> list[str]:
         """Why rows already at the target would be wrong if only changes were loaded."""
-        assert choice.existing is not None and choice.watermark.value is not None
+        assert choice.existing is not None
+        assert choice.watermark.value is not None
         evolution = evolve(fields, choice.existing.columns)
         self._refuse_frozen(choice, evolution)
         reasons = [f"the type of column {item.source} became {item.target_type}" for item in evolution.retyped]
@@ -143,7 +147,7 @@ class Preflight:
         if added:
             question = sql.has_older_values(choice.table, added, cursor, choice.watermark.value)
             async with self._snapshot.reader() as connection:
-                with translated(f"cannot look for values of new columns of {choice.label}"):
+                with Translated(f"cannot look for values of new columns of {choice.label}"):
                     if await connection.fetchval(question):
                         reasons.append(f"new columns hold values in rows that did not change: {', '.join(added)}")
         return reasons
@@ -159,7 +163,7 @@ class Preflight:
             )
         condition = sql.complete_condition(cursor, complete, low)
         async with self._snapshot.reader() as connection:
-            with translated(f"cannot read the cursor's bounds of {choice.label}"):
+            with Translated(f"cannot read the cursor's bounds of {choice.label}"):
                 bounds = await connection.fetchrow(sql.cursor_bounds(choice.table, cursor, condition, low))
         high, nulls, beyond = bounds
         notes = []
@@ -171,8 +175,11 @@ class Preflight:
             if options.null_cursor == "fail":
                 raise RefusedError(
                     [
-                        f"{choice.label}: {nulls} rows have no value in the cursor column {cursor.name!r}; fill them, "
-                        'or set null_cursor = "load" (merge only) or "skip"'
+                        (
+                            f"{choice.label}: {nulls} rows have no value in the cursor column {cursor.name!r}; fill "
+                            "them, "
+                            'or set null_cursor = "load" (merge only) or "skip"'
+                        )
                     ]
                 )
             fate = "left out" if options.null_cursor == "skip" else "loaded in each run"
@@ -189,7 +196,8 @@ class Preflight:
     def _policies(self, choice: Choice) -> dict[str, ColumnPolicy]:
         options = choice.options
         policies = {
-            column.name: ColumnPolicy(options.on_loss, self._kept_text(choice, column)) for column in choice.table.columns
+            column.name: ColumnPolicy(options.on_loss, self._kept_text(choice, column))
+            for column in choice.table.columns
         }
         for name, column in options.columns.items():
             was = policies.get(name, ColumnPolicy())
@@ -216,7 +224,7 @@ class Preflight:
             return {}
         question = sql.measure(wanted.values(), sql.all_rows_of(choice.table, window))
         async with self._snapshot.reader() as connection:
-            with translated(f"cannot measure the numeric columns of {choice.label}"):
+            with Translated(f"cannot measure the numeric columns of {choice.label}"):
                 row = await connection.fetchrow(question)
         values = [int(value or 0) for value in row]
         found = {name: Measured(*values[3 * n : 3 * n + 3]) for n, name in enumerate(wanted)}
@@ -240,8 +248,10 @@ class Preflight:
             changes = "; ".join(replace(evolution, kept=tuple(kept)).notes())
             raise RefusedError(
                 [
-                    f"{choice.label}: schema_changes is frozen, and the source has changed: {changes}; "
-                    'undo the change, or set schema_changes = "evolve"'
+                    (
+                        f"{choice.label}: schema_changes is frozen, and the source has changed: {changes}; "
+                        'undo the change, or set schema_changes = "evolve"'
+                    )
                 ]
             )
 
@@ -288,8 +298,11 @@ class Preflight:
                 names = ", ".join(item.source for item in evolution.retyped)
                 raise RefusedError(
                     [
-                        f"{choice.label}: the type of {names} changed, which only a new table can take; set publish = "
-                        '"swap", which makes streams on the target stale, or keep the type with columns.NAME.type'
+                        (
+                            f"{choice.label}: the type of {names} changed, which only a new table can take; set "
+                            "publish = "
+                            '"swap", which makes streams on the target stale, or keep the type with columns.NAME.type'
+                        )
                     ]
                 )
             return "overwrite" if choice.existing is not None else "swap"

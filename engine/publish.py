@@ -103,14 +103,18 @@ async def move_watermark(target: Target, table: str, was: Watermark, now: Waterm
                 first = False
                 statement = target.watermark_statement(table, was, now)
                 await session.checked_transaction(
-                    [statement], lambda results: check_moved(results[0].rowcount, table), doing="cannot note the watermark"
+                    [statement],
+                    lambda results: check_moved(results[0].rowcount, table),
+                    doing="cannot note the watermark",
                 )
 
 
 async def _stands(session: Session, target: Target, table: str, now: Watermark) -> bool:
     """A lost reply to COMMIT leaves open whether the watermark moved: it did, if it is where this run puts it."""
     found = await session.execute(sql.select_watermarks(target.names), doing="cannot read the watermarks")
-    return any((row[0], row[1], row[2], row[6]) == (table, now.run_id, now.version, now.pending_run_id) for row in found.rows)
+    return any(
+        (row[0], row[1], row[2], row[6]) == (table, now.run_id, now.version, now.pending_run_id) for row in found.rows
+    )
 
 
 # --- in a transaction with the watermark ------------------------------------------------------------------------
@@ -146,7 +150,9 @@ async def _statement(target: Target, publication: Publication) -> str:
         return sql.insert_all(target.names, plan, publication.landing, overwrite=plan.publish == "overwrite")
     soft = publication.soft_column
     deleted = plan.field_of(soft) if soft else None
-    return sql.merge(target.names, plan, publication.landing, MergeOptions(deleted, await _key_range(target, publication)))
+    return sql.merge(
+        target.names, plan, publication.landing, MergeOptions(deleted, await _key_range(target, publication))
+    )
 
 
 async def _key_range(target: Target, publication: Publication) -> tuple[str, str] | None:
@@ -186,7 +192,9 @@ def _changes(publish: str, result: Result) -> dict[str, int]:
 # --- deletes ----------------------------------------------------------------------------------------------------
 
 
-async def delete_missing(target: Target, plan: TablePlan, keys_table: str, key: Sequence[Field], mark: str | None) -> int:
+async def delete_missing(
+    target: Target, plan: TablePlan, keys_table: str, key: Sequence[Field], mark: str | None
+) -> int:
     """Deletes, or marks, the rows whose key is not among the source's; may be repeated."""
     if mark:
         statement = sql.mark_missing(target.names, plan.target_name, keys_table, key, mark)

@@ -11,11 +11,11 @@ import anyio
 
 from engine.errors import BorealisError, GateError, LeaseError, RefusedError
 from engine.model import Field, Receipt
-from engine.pipeline import Limits, Phases, Pipeline, Progress, unwrapped
+from engine.pipeline import Limits, Phases, Pipeline, Progress, Unwrapped
 from engine.plan import TablePlan, split
 from engine.preflight import Choice
 from engine.publish import Publication, delete_missing, publish, refuse_null_keys
-from engine.source.connection import LossFoundError, translated
+from engine.source.connection import LossFoundError, Translated
 from engine.source.snapshot import Snapshot
 from engine.spool import SpoolSettings
 from engine.sql import source as source_sql
@@ -170,7 +170,7 @@ class Replication:
             return error
         rows = source_sql.all_rows_of(self.plan.table, self.plan.window)
         async with self.shared.snapshot.reader() as connection:
-            with translated(f"cannot count the lossy values of {self.plan.table.label}"):
+            with Translated(f"cannot count the lossy values of {self.plan.table.label}"):
                 counts = await connection.fetchrow(source_sql.count_losses(self.plan.fields, rows))
         faults = [
             f"{self.plan.table.label}: column {item.source}: {count} values have no exact form as {item.target_type} "
@@ -225,7 +225,7 @@ class Replication:
         refuse_null_keys(self.plan, int(nulls or 0))
         if int(doubled or 0):
             raise GateError(
-                f"{self.plan.table.label}: the key ({', '.join(self.plan.key)}) is not unique: {doubled} rows repeat one",
+                f"{self.plan.table.label}: the key ({', '.join(self.plan.key)}) is not unique: {doubled} repeat",
                 remedy="declare a key that is unique; the target is untouched",
             )
 
@@ -278,7 +278,7 @@ class Replication:
     # --- deletes ---------------------------------------------------------------------------------------------------
 
     async def _reconcile(self) -> None:
-        """Rows whose key is no longer at the source leave the target, or are marked. Keys travel only if sums differ."""
+        """Rows whose key is gone at the source leave the target, or are marked. Keys travel only if sums differ."""
         plan, target = self.plan, self._target
         key = tuple(plan.field_of(name) for name in plan.key)
         mark = self.choice.options.soft_column
@@ -294,10 +294,12 @@ class Replication:
         keys_name = f"{self._landing}_K"
         keys = replace(whole, fields=key, reader=plan.reader)
         keys_table = target.names.ours(keys_name)
-        create = target_sql.create_landing(target.names, keys_name, key, f"[borealis run {self.lease.run_id}]", transient=True)
+        create = target_sql.create_landing(
+            target.names, keys_name, key, f"[borealis run {self.lease.run_id}]", transient=True
+        )
         try:
             await target.execute(create, doing="cannot create the table of keys")
-            await self._pipeline(keys, keys_name, f"{self.lease.run_id}_K", lambda rows, size: None).copy()
+            await self._pipeline(keys, keys_name, f"{self.lease.run_id}_K", lambda *_: None).copy()
             deleted = await delete_missing(target, plan, keys_name, key, mark)
         finally:
             await self._drop_quietly(keys_table)
@@ -317,14 +319,14 @@ async def source_checksum(snapshot: Snapshot, plan: TablePlan, fields: Sequence[
     async def add_chunks() -> None:
         for chunk in chunks:
             async with snapshot.reader() as connection:
-                with translated(f"cannot compute the checksum of {plan.table.label}"):
+                with Translated(f"cannot compute the checksum of {plan.table.label}"):
                     row = await connection.fetchrow(
                         source_sql.checksum(fields, source_sql.rows_of(plan.table, chunk, plan.window))
                     )
             totals[0] += row[0]
             totals[1] += int(row[1])
 
-    with unwrapped():
+    with Unwrapped():
         async with anyio.create_task_group() as tasks:
             for _ in range(min(snapshot.readers, len(plan.chunks))):
                 tasks.start_soon(add_chunks)

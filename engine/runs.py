@@ -71,8 +71,7 @@ async def run(
             with anyio.CancelScope(shield=True):
                 for lease in leases.values():
                     await made.state.release(lease)
-        for each in refused:
-            receipts.append(_refused_receipt(made, each))
+        receipts += [_refused_receipt(made, each) for each in refused]
         for receipt in receipts:
             if receipt.status == "FAILED":
                 observer.table_finished(receipt)
@@ -80,9 +79,7 @@ async def run(
         return sorted(receipts, key=lambda receipt: order.get(receipt.table, len(order)))
 
 
-async def _leases(
-    made: Parts, chosen: list[tuple[Resolved, Relation]], receipts: list[Receipt]
-) -> dict[str, Lease]:
+async def _leases(made: Parts, chosen: list[tuple[Resolved, Relation]], receipts: list[Receipt]) -> dict[str, Lease]:
     """One lease a table; a table that another run holds fails by itself and is taken out."""
     leases: dict[str, Lease] = {}
     for number, (each, relation) in enumerate(list(chosen), start=1):

@@ -103,7 +103,7 @@ class Spool:
 
 
 def _row_end(rows: memoryview, offset: int) -> int:
-    """One past the first end of a row at or after `offset`; `rows` is whole rows, so quotes are balanced at its ends."""
+    """One past the first end of a row at or after `offset`; `rows` is whole rows: quotes balance at its ends."""
     data = bytes(rows)
     start, position = 0, max(0, offset - 1)
     inside = False
@@ -120,7 +120,8 @@ async def spool(
     settings: SpoolSettings, tokens: anyio.Semaphore, chunk: int, name: str, ready: FileReady
 ) -> AsyncIterator[Spool]:
     """A spool for one chunk. A file takes a token when it is begun; with `ready`, awaited for each file in order, the
-    token passes on. A file that is not finished is deleted and gives its token back."""
+    token passes on. A file that is not finished is deleted and gives its token back.
+    """
     send, receive = anyio.create_memory_object_stream[Block](1)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_compress, settings, tokens, chunk, name, receive, ready)

@@ -1,4 +1,4 @@
-"""Tidies what dead runs left at the target: landing tables by their mark, replaced tables by their age, old ledger rows."""
+"""Tidies what dead runs left at the target: landing tables by their mark, replaced tables by their age."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def leftovers(catalogue: TargetCatalogue) -> list[Leftover]:
     return found
 
 
-async def sweep(
-    target: Target, state: State, catalogue: TargetCatalogue, choices: Sequence[Choice]
-) -> dict[str, str]:
+async def sweep(target: Target, state: State, catalogue: TargetCatalogue, choices: Sequence[Choice]) -> dict[str, str]:
     """Drops what no live run needs. The caller holds the leases of the choices' tables.
 
     Returns the replaced table that is still kept, by target name: the next swap's replaces it.

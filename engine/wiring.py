@@ -1,4 +1,4 @@
-"""Brings a configuration to life: the parts of one invocation, and its tables chosen, locked and seen in one snapshot."""
+"""Brings a configuration to life: the parts of one invocation, its tables chosen and seen in one snapshot."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from engine.config import Config, Resolved
 from engine.connect import addresses, names_of, sessions
 from engine.errors import RefusedError
 from engine.model import Mode
-from engine.pipeline import unwrapped
+from engine.pipeline import Unwrapped
 from engine.plan import TablePlan
 from engine.preflight import Choice, Preflight, choose, number_cursors
 from engine.source import catalogue as source_catalogue
 from engine.source.catalogue import Relation
-from engine.source.connection import connected, translated
+from engine.source.connection import Translated, connected
 from engine.source.horizon import Horizon, read_horizon
 from engine.source.snapshot import Snapshot, open_snapshot
 from engine.state.port import State
@@ -101,7 +101,7 @@ class Opened:
                     refused.append(Refused(choice.label, choice.target_name, choice.options.mode, error.faults))
 
         choices = iter(self.choices)
-        with unwrapped():
+        with Unwrapped():
             async with anyio.create_task_group() as tasks:
                 for _ in range(self.snapshot.readers):
                     tasks.start_soon(plan_next, choices)
@@ -117,7 +117,7 @@ async def choose_tables(config: Config, names: Sequence[str]) -> list[tuple[Reso
     """Raises ConfigError for what is not there, RefusedError for what the role may not read."""
     source, _ = addresses(config)
     async with connected(source) as connection:
-        with translated("cannot list the source's tables"):
+        with Translated("cannot list the source's tables"):
             relations = await source_catalogue.relations(connection)
     by_name = {(r.schema, r.name): r for r in relations}
     resolved = config.resolve([(r.schema, r.name, r.kind, r.is_partition) for r in relations], names)
@@ -131,7 +131,7 @@ async def _horizon(config: Config, chosen: Sequence[tuple[Resolved, Relation]]) 
         return None
     source, primary = addresses(config)
     async with connected(source) as connection:
-        with translated("cannot read the catalogue"):
+        with Translated("cannot read the catalogue"):
             tables = await source_catalogue.tables(connection, [relation.oid for _, relation in incremental])
     numbers = number_cursors({r.oid: (each.options, tables[r.oid]) for each, r in incremental if r.oid in tables})
     return await read_horizon(

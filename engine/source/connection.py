@@ -16,7 +16,7 @@ from engine.errors import BorealisError, RefusedError, SourceError
 from engine.sql import source as sql
 
 APPLICATION_NAME = "borealis"
-VERSION_MIN = 140000
+VERSION_MIN = 14
 """TID range scans, which chunks are made of, came with PostgreSQL 14."""
 
 Connection: TypeAlias = asyncpg.Connection
@@ -44,21 +44,22 @@ class Address:
 
 async def connect(address: Address) -> Connection:
     """A new session with every setting pinned that could change what is read. Raises SourceError."""
-    try:
-        with translated(f"cannot connect to {address.place}"):
-            connection: Connection = await asyncpg.connect(
-                address.dsn,
-                password=address.password,
-                timeout=address.connect_timeout_s,
-                server_settings={"application_name": APPLICATION_NAME},
-                statement_cache_size=0,
-            )
+    with Translated(f"cannot connect to {address.place}"):
+        connection: Connection = await asyncpg.connect(
+            address.dsn,
+            password=address.password,
+            timeout=address.connect_timeout_s,
+            server_settings={"application_name": APPLICATION_NAME},
+            statement_cache_size=0,
+        )
+        try:
             await connection.execute(sql.pin(address.statement_timeout_s, address.lock_timeout_s))
-    except SourceError:
-        raise
+        except BaseException:
+            connection.terminate()
+            raise
     version = connection.get_server_version()
-    if version.major * 10000 < VERSION_MIN:
-        await connection.close()
+    if version.major < VERSION_MIN:
+        connection.terminate()
         raise SourceError(
             f"the source at {address.place} is PostgreSQL {version.major}",
             remedy="Borealis needs PostgreSQL 14 or newer",
@@ -96,7 +97,7 @@ _BY_STATE: dict[str, tuple[str, bool]] = {
     "53300": ("the server has no free connection: lower limits.readers, or raise max_connections", True),
     "53200": ("the server has no memory for more locks: raise max_locks_per_transaction, or name fewer tables", False),
     "55P03": ("another session holds a lock on the table: run again later, or raise source.lock_timeout_s", True),
-    "57014": ("the statement was cancelled: see statement_timeout and, on a standby, max_standby_streaming_delay", True),
+    "57014": ("it was cancelled: see statement_timeout and, on a standby, max_standby_streaming_delay", True),
     "40001": ("the standby removed rows that we still read: set hot_standby_feedback = on there, or run again", True),
     "40P01": ("a deadlock at the source: run again", True),
     "57P01": ("the server was shut down: run again when it is back", True),
@@ -110,8 +111,8 @@ _BY_STATE: dict[str, tuple[str, bool]] = {
 }  # fmt: skip
 
 
-class translated:
-    """`with translated("what was being done"):` turns the driver's errors into SourceError, once, at the edge."""
+class Translated:
+    """`with Translated("what was being done"):` turns the driver's errors into SourceError, once, at the edge."""
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
@@ -132,7 +133,9 @@ def translate(error: BaseException, doing: str) -> BorealisError | None:
     if isinstance(error, asyncpg.PostgresError):
         return _translate_server(error, doing)
     if isinstance(error, ssl.SSLError):
-        return SourceError(f"{doing}: TLS failed ({error.reason or 'no reason'})", remedy="check sslmode and sslrootcert")
+        return SourceError(
+            f"{doing}: TLS failed ({error.reason or 'no reason'})", remedy="check sslmode and sslrootcert"
+        )
     if isinstance(error, (asyncpg.InterfaceError, ConnectionError, EOFError)) and not isinstance(
         error, ConnectionRefusedError
     ):
@@ -164,8 +167,10 @@ def _translate_server(error: asyncpg.PostgresError, doing: str) -> BorealisError
     if state == "42501" and "row-level security" in message:
         return RefusedError(
             [
-                f"{doing}: row-level security would hide rows from this role; "
-                "give the role BYPASSRLS, read as the owner, or exclude the table"
+                (
+                    f"{doing}: row-level security would hide rows from this role; "
+                    "give the role BYPASSRLS, read as the owner, or exclude the table"
+                )
             ]
         )
     remedy, retryable = _BY_STATE.get(state, ("", state.startswith(("08", "53"))))

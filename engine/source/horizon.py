@@ -17,11 +17,11 @@ from engine.errors import RefusedError, SourceError
 from engine.model import Table
 from engine.plan import Cursor
 from engine.quoting import literal
-from engine.source.connection import APPLICATION_NAME, Address, Connection, connected, translated
+from engine.source.connection import APPLICATION_NAME, Address, Connection, Translated, connected
 from engine.sql import source as sql
 
 VISIBLE_AFTER_S = 0.1
-"""A backend publishes its transaction's start a moment after taking the time; so the clock is read this much earlier."""
+"""A backend publishes its transaction's start a moment after taking the time: the clock is read this much earlier."""
 STANDBY_WAIT_S = 30.0
 """A standby that lags more than this is told of rather than waited for."""
 
@@ -48,19 +48,25 @@ class Horizon:
 
 
 async def read_horizon(
-    primary: Address, standby: Address | None, numbers: Mapping[int, tuple[Table, Cursor]], *, lag_s: float, wait_s: float
+    primary: Address,
+    standby: Address | None,
+    numbers: Mapping[int, tuple[Table, Cursor]],
+    *,
+    lag_s: float,
+    wait_s: float,
 ) -> Horizon:
-    """Asks the primary; must be called before the snapshot is taken. `standby` is where rows will be read, if it is one.
+    """Asks the primary; must be called before the snapshot is taken. `standby` is where rows are read, if one is.
 
     `lag_s` > 0 replaces the look at open transactions by a fixed lag. Raises RefusedError where the role cannot see
     other sessions: what it cannot see is not the same as nothing.
     """
     async with connected(primary) as connection:
-        with translated("cannot read the horizon of open transactions"):
+        with Translated("cannot read the horizon of open transactions"):
             if await connection.fetchval("SELECT pg_is_in_recovery()"):
                 return await _on_standby(connection, lag_s)
             values = {
-                oid: await connection.fetchval(sql.cursor_max(table, cursor)) for oid, (table, cursor) in numbers.items()
+                oid: await connection.fetchval(sql.cursor_max(table, cursor))
+                for oid, (table, cursor) in numbers.items()
             }
             now = await connection.fetchval("SELECT clock_timestamp()")
             await anyio.sleep(VISIBLE_AFTER_S)
@@ -69,8 +75,10 @@ async def read_horizon(
             ):
                 raise RefusedError(
                     [
-                        f"the role of {primary.place} cannot see other sessions' transactions, so late commits would be "
-                        "lost; GRANT pg_read_all_stats (or pg_monitor) to it, or set cursor_lag_s"
+                        (
+                            f"the role of {primary.place} cannot see others' transactions, so late commits would be "
+                            "lost; GRANT pg_read_all_stats (or pg_monitor) to it, or set cursor_lag_s"
+                        )
                     ]
                 )
             oldest, older = await connection.fetchrow(_OPEN, now)
@@ -102,8 +110,10 @@ async def _on_standby(connection: Connection, lag_s: float) -> Horizon:
     if lag_s <= 0:
         raise RefusedError(
             [
-                "source.dsn leads to a standby, where the writers' open transactions cannot be seen; set "
-                "source.primary_dsn to the writer's endpoint, or cursor_lag_s"
+                (
+                    "source.dsn leads to a standby, where the writers' open transactions cannot be seen; set "
+                    "source.primary_dsn to the writer's endpoint, or cursor_lag_s"
+                )
             ]
         )
     at, lag = await _earliest(connection, await connection.fetchval("SELECT clock_timestamp()"), None, lag_s)
@@ -125,7 +135,7 @@ async def _replayed(primary: Connection, standby: Address) -> bool:
     """Waits until the standby shows all that the primary had committed when asked."""
     position = await primary.fetchval("SELECT pg_current_wal_lsn()::text")
     async with connected(standby) as connection:
-        with anyio.move_on_after(STANDBY_WAIT_S), translated("cannot ask the standby how far it is"):
+        with anyio.move_on_after(STANDBY_WAIT_S), Translated("cannot ask the standby how far it is"):
             while True:
                 done = await connection.fetchval(f"SELECT pg_last_wal_replay_lsn() >= {literal(position)}::pg_lsn")
                 if done is None:

@@ -16,7 +16,7 @@ from engine.model import Table
 from engine.quoting import literal
 from engine.source import catalogue
 from engine.source.catalogue import Relation
-from engine.source.connection import Address, Connection, connect, connected, translated
+from engine.source.connection import Address, Connection, Translated, connect, connected
 from engine.sql.source import relation as quoted_relation
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -50,23 +50,24 @@ class Snapshot:
     async def _open(self) -> Connection:
         connection = await connect(self._address)
         try:
-            with translated("cannot join the run's snapshot"):
+            with Translated("cannot join the run's snapshot"):
                 await connection.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT {literal(self.id)}")
                 seen = await connection.fetchval(_IDENTITY)
-            if seen != self._identity:
-                raise SourceError(
-                    "a reader sees another snapshot than the run's: the endpoint led to another node",
-                    remedy="use the endpoint of one instance in source.dsn, then run again",
-                    retryable=True,
-                )
         except BaseException:
             connection.terminate()
             raise
+        if seen != self._identity:
+            connection.terminate()
+            raise SourceError(
+                "a reader sees another snapshot than the run's: the endpoint led to another node",
+                remedy="use the endpoint of one instance in source.dsn, then run again",
+                retryable=True,
+            )
         return connection
 
     async def tables(self, relations: Sequence[Relation]) -> dict[int, Table]:
         """The tables by oid as the snapshot sees them; RefusedError where one changed its name in between."""
-        with translated("cannot read the catalogue"):
+        with Translated("cannot read the catalogue"):
             found = await catalogue.tables(self.holder, [r.oid for r in relations])
         for relation in relations:
             table = found.get(relation.oid)
@@ -85,11 +86,11 @@ async def open_snapshot(address: Address, relations: Sequence[Relation], readers
     async with connected(address) as holder:
         locked = [quoted_relation(r.schema, r.name) for r in relations if r.kind in ("r", "p")]
         names = ", ".join(f"{r.schema}.{r.name}" for r in relations[:5])
-        with translated(f"cannot lock {names}{' and more' if len(relations) > 5 else ''}"):
+        with Translated(f"cannot lock {names}{' and more' if len(relations) > 5 else ''}"):
             await holder.execute(_BEGIN)
             if locked:
                 await holder.execute(f"LOCK TABLE {', '.join(locked)} IN ACCESS SHARE MODE")
-        with translated("cannot export a snapshot"):
+        with Translated("cannot export a snapshot"):
             snapshot_id = await holder.fetchval("SELECT pg_export_snapshot()")
             identity = await holder.fetchval(_IDENTITY)
         snapshot = Snapshot(address, holder, snapshot_id, identity, readers)

@@ -131,9 +131,8 @@ def line_select(fields: Sequence[Field], rows: str) -> str:
 def _csv_field(item: Field) -> str:
     if not item.quoted:
         return f"concat({item.select})"
-    return f"CASE WHEN ({item.select}) IS NOT DISTINCT FROM NULL THEN '' ELSE " + (
-        f"'\"' || replace(concat({item.select}), '\"', '\"\"') || '\"' END"
-    )
+    escaped = f"replace(concat({item.select}), '\"', '\"\"')"
+    return f"CASE WHEN ({item.select}) IS NOT DISTINCT FROM NULL THEN '' ELSE '\"' || {escaped} || '\"' END"
 
 
 def _concat(parts: Sequence[str], separator: str) -> str:

@@ -69,12 +69,16 @@ def create_ground(names: Names) -> list[str]:
         f"CREATE SCHEMA IF NOT EXISTS {quote(names.database)}.{quote(names.schema)}",
         f"CREATE SCHEMA IF NOT EXISTS {quote(names.database)}.{quote(names.state_schema)}",
         f"CREATE STAGE IF NOT EXISTS {names.ours('STAGE')} ENCRYPTION = (TYPE = 'SNOWFLAKE_FULL')",
-        f'CREATE TABLE IF NOT EXISTS {names.ours("LEDGER")} ("RUN_ID" VARCHAR, "TABLE_NAME" VARCHAR,'
-        ' "CHUNK" NUMBER(10,0), "ROWS" NUMBER(19,0), "FILES" NUMBER(10,0), "BYTES" NUMBER(19,0),'
-        ' "LOADED_AT" TIMESTAMP_NTZ(6))',
-        f'CREATE TABLE IF NOT EXISTS {names.ours("WATERMARKS")} ("TABLE_NAME" VARCHAR, "RUN_ID" VARCHAR,'
-        ' "VERSION" NUMBER(19,0), "CURSOR_NAME" VARCHAR, "KEY_NAMES" VARCHAR, "VALUE" VARCHAR,'
-        ' "PENDING_RUN_ID" VARCHAR, "PENDING_VALUE" VARCHAR, "UPDATED_AT" TIMESTAMP_NTZ(6))',
+        (
+            f'CREATE TABLE IF NOT EXISTS {names.ours("LEDGER")} ("RUN_ID" VARCHAR, "TABLE_NAME" VARCHAR,'
+            ' "CHUNK" NUMBER(10,0), "ROWS" NUMBER(19,0), "FILES" NUMBER(10,0), "BYTES" NUMBER(19,0),'
+            ' "LOADED_AT" TIMESTAMP_NTZ(6))'
+        ),
+        (
+            f'CREATE TABLE IF NOT EXISTS {names.ours("WATERMARKS")} ("TABLE_NAME" VARCHAR, "RUN_ID" VARCHAR,'
+            ' "VERSION" NUMBER(19,0), "CURSOR_NAME" VARCHAR, "KEY_NAMES" VARCHAR, "VALUE" VARCHAR,'
+            ' "PENDING_RUN_ID" VARCHAR, "PENDING_VALUE" VARCHAR, "UPDATED_AT" TIMESTAMP_NTZ(6))'
+        ),
     ]
 
 
@@ -158,7 +162,7 @@ def remove(names: Names, path: str) -> str:
 
 
 def file_format(codec: str) -> str:
-    """PostgreSQL's CSV as Snowflake must read it: NULL is nothing, '' is \"\", and a backslash is a backslash."""
+    r"""PostgreSQL's CSV as Snowflake must read it: NULL is nothing, '' is \"\", and a backslash is a backslash."""
     return (
         f"(TYPE = CSV COMPRESSION = {CODECS[codec]} FIELD_DELIMITER = ',' RECORD_DELIMITER = '\\n'"
         " FIELD_OPTIONALLY_ENCLOSED_BY = '\"' ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = ()"
@@ -212,7 +216,7 @@ def select_ledger(names: Names) -> str:
 def delete_ledger(names: Names) -> str:
     """Parameters: how many days old. What a finished run loaded is in the table itself."""
     return (
-        f'DELETE FROM {names.ours("LEDGER")}'
+        f"DELETE FROM {names.ours('LEDGER')}"
         ' WHERE "LOADED_AT" < DATEADD(day, -%s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))'
     )
 
@@ -228,14 +232,15 @@ def insert_watermark(names: Names) -> str:
     """Parameters: table, run, cursor, key, value, pending run, pending value, table again. No row, if one is there."""
     return (
         f"INSERT INTO {names.ours('WATERMARKS')} SELECT %s, %s, 1, %s, %s, %s, %s, %s,"
-        f' CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE NOT EXISTS (SELECT 1 FROM {names.ours("WATERMARKS")}'
+        f" CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE NOT EXISTS (SELECT 1 FROM {names.ours('WATERMARKS')}"
         ' WHERE "TABLE_NAME" = %s)'
     )
 
 
 def update_watermark(names: Names) -> str:
     """Parameters: run, cursor, key, value, pending run, pending value, table, version. No row, if another run was
-    faster: the version is the fence."""
+    faster: the version is the fence.
+    """
     return (
         f'UPDATE {names.ours("WATERMARKS")} SET "RUN_ID" = %s, "VERSION" = "VERSION" + 1, "CURSOR_NAME" = %s,'
         ' "KEY_NAMES" = %s, "VALUE" = %s, "PENDING_RUN_ID" = %s, "PENDING_VALUE" = %s,'

@@ -115,9 +115,7 @@ def _heartbeat(lease: Lease, db: sqlite3.Connection) -> bool:
 
 def _release(lease: Lease, db: sqlite3.Connection) -> None:
     """The row stays for its token: the next lease has a higher one."""
-    db.execute(
-        "UPDATE lease SET run_id = '', expires = 0 WHERE target = ? AND token = ?", [lease.table, lease.token]
-    )
+    db.execute("UPDATE lease SET run_id = '', expires = 0 WHERE target = ? AND token = ?", [lease.table, lease.token])
 
 
 def _record(run_id: str, target: str, receipt: dict[str, Any], db: sqlite3.Connection) -> None:

@@ -50,7 +50,9 @@ _BY_NUMBER: dict[int, tuple[str, bool]] = {
     100079: ("the staged file did not decompress: run again, or set limits.codec to the other codec", True),
     100090: ("the key is not unique at the source: declare `key` with the columns that are", False),
 }
-VALUE_ERRORS = frozenset({100035, 100037, 100038, 100039, 100040, 100046, 100069, 100071, 100074, 100078, 100082, 100115})
+VALUE_ERRORS = frozenset(
+    {100035, 100037, 100038, 100039, 100040, 100046, 100069, 100071, 100074, 100078, 100082, 100115}
+)
 """The target refuses a value of a row. Its message quotes the value, so ours does not repeat it."""
 NETWORK_NUMBERS = frozenset({250001, 250003, 251007, 251008, 253003})
 
@@ -80,7 +82,9 @@ class Session:
 
     async def execute(self, statement: str, parameters: Sequence[Any] = (), *, doing: str = "") -> Result:
         """Runs one statement; all rows of its result. Raises TargetError that says what was being done."""
-        return await self._in_thread(partial(self._execute, statement, parameters), doing or statement.split("(")[0][:80])
+        return await self._in_thread(
+            partial(self._execute, statement, parameters), doing or statement.split("(", maxsplit=1)[0][:80]
+        )
 
     async def transaction(self, statements: Sequence[tuple[str, Sequence[Any]]], *, doing: str) -> list[Result]:
         """BEGIN, the statements, COMMIT; ROLLBACK after any error. One hop to the thread."""

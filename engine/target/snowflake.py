@@ -129,7 +129,7 @@ class Target:
         """Uploads a file into the run's folder. Repeating it overwrites the same bytes."""
         statement = sql.put(self.names, f"{self.stage_path}/{run_id}", str(file.path), self._codec)
         rows = await self.execute(statement, doing=f"cannot upload a staged file of chunk {file.chunk}")
-        assert rows and str(rows[0][6]).upper() == "UPLOADED", rows
+        assert [str(row[6]).upper() for row in rows] == ["UPLOADED"]
 
     async def load(self, plan: TablePlan, table: str, run_id: str, chunks: Sequence[WholeChunk]) -> None:
         """Loads whole chunks and notes them in the ledger, in one transaction; done once, however often it is tried."""
@@ -162,11 +162,16 @@ class Target:
         done = {int(row[0]) for row in found.rows}
         return {chunk.id for chunk in chunks} <= done
 
-    def watermark_statement(
-        self, table: str, was: Watermark, now: Watermark
-    ) -> tuple[str, list[Any]]:
+    def watermark_statement(self, table: str, was: Watermark, now: Watermark) -> tuple[str, list[Any]]:
         """The statement that moves a watermark; it changes no row if another run moved it since `was` was read."""
-        values = [now.run_id, now.cursor, orjson.dumps(now.key).decode(), now.value, now.pending_run_id, now.pending_value]
+        values = [
+            now.run_id,
+            now.cursor,
+            orjson.dumps(now.key).decode(),
+            now.value,
+            now.pending_run_id,
+            now.pending_value,
+        ]
         if was.version == 0:
             return sql.insert_watermark(self.names), [table, *values, table]
         return sql.update_watermark(self.names), [*values, table, was.version]
@@ -190,9 +195,7 @@ def _is_retryable(error: Exception) -> bool:
     return isinstance(error, BorealisError) and error.retryable
 
 
-def _type_of(
-    name: str, length: int | None, precision: int | None, scale: int | None, fraction: int | None
-) -> str:
+def _type_of(name: str, length: int | None, precision: int | None, scale: int | None, fraction: int | None) -> str:
     """A column's type as DESCRIBE prints it, from INFORMATION_SCHEMA's parts."""
     if name in ("NUMBER", "FIXED", "DECIMAL"):
         return f"NUMBER({precision},{scale or 0})"
