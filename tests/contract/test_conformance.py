@@ -480,6 +480,15 @@ def test_put_from_a_file(house: House) -> None:
     assert int(house.run(f"LIST '{house.stage}/p q/'")[0][1]) == 15_000
 
 
+def test_put_compresses_when_asked(house: House) -> None:
+    """AUTO_COMPRESS adds .gz to the name, and COPY reads the file under it."""
+    path = house.folder / "plain.csv"
+    path.write_text("1,x\n")
+    house.run(f"PUT 'file://{path}' '{house.stage}/run/' AUTO_COMPRESS = TRUE OVERWRITE = TRUE")
+    assert house.run(f"LIST {house.stage}")[0][0].endswith("run/plain.csv.gz")
+    house.copy(house.table('"A" NUMBER(10,0), "B" VARCHAR'), "plain.csv.gz")
+
+
 # ---- what the checksums are made of
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import random
 import re
 from decimal import Decimal
 from typing import Any
@@ -282,6 +283,19 @@ def test_a_large_field_loads(house: House) -> None:
     text = 'x"\n' * 4_000_000
     table = house.load('"A" NUMBER(10,0), "B" VARCHAR(134217728)', '1,"{}"\n'.format(text.replace('"', '""')))
     assert house.run(f'SELECT LENGTH("B"), MD5("B") FROM {table}')[0][0] == len(text)
+
+
+def test_texts_that_look_like_records(house: House) -> None:
+    """Line feeds, quotes and commas inside quoted texts never end a record, wherever the reader's buffers end."""
+    number = random.Random(5)
+    lines = ['1,"x",2', "7,,9", '"', '5,"a\nb",6', ",,", '"1,""z"",3"']
+    texts = ["\n".join(number.choice(lines) for _ in range(number.randint(1, 14))) for _ in range(200_000)]
+    table = house.load(
+        '"A" NUMBER(10,0), "B" VARCHAR, "C" NUMBER(10,0)',
+        "".join('{},"{}",1\n'.format(n, t.replace('"', '""')) for n, t in enumerate(texts)),
+    )
+    found = house.run(f'SELECT COUNT(*), SUM(LENGTH("B")), SUM("A"), SUM("C") FROM {table}')[0]
+    assert found == (200_000, sum(map(len, texts)), sum(range(200_000)), 200_000)
 
 
 def test_wide_tables_load(house: House) -> None:

@@ -301,7 +301,7 @@ class Attempt:
     def _learn(self, error: Exception) -> bool:
         """Whether the error tells how to read the file: records are longer, or of other lengths, than thought."""
         text = str(error)
-        if not self.wide and ("aximum line size" in text or "unterminated quote" in text or "max_line_size" in text):
+        if not self.wide and (re.search("[Mm]aximum line size|max_line_size|unterminated quote", text)):
             self.wide = True
             return True
         found = re.search(r"Expected Number of Columns: \d+ Found: (\d+)", text)
@@ -359,15 +359,16 @@ class Attempt:
         columns = ", ".join(f"'c{i + 1}': 'VARCHAR'" for i in range(load.fields))
         enclosed = load.form.get("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
         quoting = "quote = '\"', escape = '\"'" if enclosed == '"' else "quote = '', escape = ''"
-        more = ", null_padding = true, parallel = false" if load.padded else ""
+        more = ", null_padding = true" if load.padded else ""
         more += ", filename = 'f'" if filename else ""
         if self.wide:
             more += f", max_line_size = {RECORD_BYTES_MAX}, buffer_size = {RECORD_BYTES_MAX}"
-            more += "" if load.padded else ", parallel = false"
         return (
             f"read_csv({casts.text_list([str(f.path) for f in files])}, columns = {{{columns}}}, auto_detect = false, "
             f"header = false, delim = {literal(load.form['FIELD_DELIMITER'])}, {quoting}, nullstr = '', "
             f"allow_quoted_nulls = false, new_line = '\\n', strict_mode = true, skip = {load.skip}, "
+            # in a file DuckDB's parallel reader takes line feeds in texts for ends of records; files are side by side
+            "parallel = false, "
             f"compression = '{load.codec(files[0].name)}'{more})"
         )
 

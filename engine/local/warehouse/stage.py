@@ -15,13 +15,14 @@ import zstandard
 from isal import isal_zlib
 
 from engine.local.warehouse.catalog import Entry
-from engine.local.warehouse.faults import SqlError, syntax
+from engine.local.warehouse.faults import SqlError, syntax, unsupported
 from engine.local.warehouse.session import Session
 from engine.local.warehouse.wire import Result, rows
 from engine.local.warehouse.words import StageRef, Words, stage_reference, unquote
 
 _PUT = re.compile(r"\s*PUT\s+('(?:[^'\\]|\\.|'')*'|\S+)\s+('(?:[^'\\]|\\.|'')*'|\S+)(.*)$", re.IGNORECASE | re.DOTALL)
 _BLOCK_BYTES = 1 << 20
+_COMPRESSED = {"gz", "zst", "bz2", "br", "deflate", "raw_deflate"}  # what the connectors leave as it is
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,10 @@ def put(session: Session, sql: str, base_url: str) -> Result:
     stage = find(session, reference)
     options = {k: v for k, v in Words(match[3]).options().items() if isinstance(v, str)}
     name = source.removeprefix("file://").replace("\\", "/").rsplit("/", 1)[-1]
+    if "*" in name or "?" in name:
+        raise unsupported("PUT of several files: a presigned URL names one")
+    compress = options.get("AUTO_COMPRESS", "TRUE") == "TRUE"
+    kept = name + ".gz" if compress and name.rsplit(".", 1)[-1].lower() not in _COMPRESSED else name
     folder = reference.path if not reference.path or reference.path.endswith("/") else reference.path + "/"
     return Result(
         kind=0,
@@ -98,7 +103,7 @@ def put(session: Session, sql: str, base_url: str) -> Result:
             "command": "UPLOAD",
             "src_locations": [source.removeprefix("file://")],
             "parallel": int(options.get("PARALLEL", "4")),
-            "autoCompress": options.get("AUTO_COMPRESS", "TRUE") == "TRUE",
+            "autoCompress": compress,
             "sourceCompression": options.get("SOURCE_COMPRESSION", "AUTO_DETECT").lower(),
             "overwrite": options.get("OVERWRITE", "FALSE") == "TRUE",
             "clientShowEncryptionParameter": False,
@@ -112,7 +117,7 @@ def put(session: Session, sql: str, base_url: str) -> Result:
                 "isClientSideEncrypted": False,
                 "creds": {},
                 "endPoint": None,
-                "presignedUrl": f"{base_url}/stages/{stage.id}/{quote(folder + name)}",
+                "presignedUrl": f"{base_url}/stages/{stage.id}/{quote(folder + kept)}",
             },
         },
     )

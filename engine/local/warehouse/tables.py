@@ -169,8 +169,8 @@ def _type_of(duck: str) -> Type:
         precision, scale = duck[8:-1].split(",")
         return Type("NUMBER", int(precision), int(scale))
     names = {"VARCHAR": "TEXT", "BLOB": "BINARY", "BOOLEAN": "BOOLEAN", "DATE": "DATE",
-             "TIME": "TIME", "DOUBLE": "FLOAT", "FLOAT": "FLOAT", "TIMESTAMP": "TIMESTAMP_NTZ", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_TZ",
-             "JSON": "VARIANT"}  # fmt: skip
+             "TIME": "TIME", "DOUBLE": "FLOAT", "FLOAT": "FLOAT", "TIMESTAMP": "TIMESTAMP_NTZ",
+             "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_TZ", "JSON": "VARIANT"}  # fmt: skip
     name = names.get(duck)
     if name is None:
         return Type("NUMBER", 38, 0) if "INT" in duck else Type("VARIANT")
