@@ -1,12 +1,13 @@
 """The process is killed at any moment, then run again: the same rows, none twice, nothing left behind."""
 
+import asyncio
 import random
 import signal
-import time
 
 import pytest
 
-from tests.conftest import connected
+from engine.local.warehouse.process import serve
+from tests.conftest import Warehouse, connected
 from tests.integration.conftest import Engine, engine
 
 __all__ = ["engine"]
@@ -22,7 +23,9 @@ LIMITS = {"readers": 2, "loaders": 2, "chunk_bytes": "512KiB", "file_bytes_max":
 
 
 async def write(engine: Engine, mode: str, batch: int) -> None:
-    await engine.source(f"INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series({batch + 10}0001, {batch + 10}5000) AS n")
+    await engine.source(
+        f"INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series({batch + 10}0001, {batch + 10}5000) AS n"
+    )
     if mode != "append":
         await engine.source(f"UPDATE t SET v = '{batch}', at = now() WHERE id % 10 = {batch % 10}",
                             f"DELETE FROM t WHERE id % 97 = {batch}")  # fmt: skip
@@ -39,31 +42,25 @@ async def rows_of(engine: Engine) -> list[tuple[int, str]]:
 )  # fmt: skip
 async def test_a_killed_run_is_made_good_by_the_next(engine, borealis, mode, own_server, tmp_path):
     seed = random.randrange(10**6)
-    print(f"seed {seed}")
     delays = random.Random(seed)
     await engine.source("CREATE TABLE t (id int PRIMARY KEY, v text, at timestamptz NOT NULL DEFAULT now())",
                         "INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(1, 30000) AS n")  # fmt: skip
     config = engine.values(TABLES[mode], limits=LIMITS)
     if own_server:
         config["target"]["local"] = str(tmp_path / "warehouse")
-    killed = 0
     for batch in range(1, KILLS + 1):
         process = borealis.start(config, "run")
         try:
-            time.sleep(delays.uniform(0.4, 2.5))
-            killed += process.poll() is None
+            await asyncio.sleep(delays.uniform(0.4, 2.5))
         finally:
             process.send_signal(signal.SIGKILL)
             process.communicate()
         await write(engine, mode, batch)
-    time.sleep(0.2)
+    await asyncio.sleep(0.2)
     ran = borealis(config, "run")
     assert ran.code == 0, (seed, ran.output, ran.log)
     columns, where = 'SELECT "ID", "V" FROM {db}."SHOP"."T" ORDER BY 1', engine
     if own_server:
-        from engine.local.warehouse.process import serve
-        from tests.conftest import Warehouse
-
         with serve(tmp_path / "warehouse") as endpoint:
             where = Engine(engine.dsn, Warehouse(tmp_path / "warehouse", endpoint), engine.database, tmp_path)
             rows, left = where.target(columns), where.leftovers()
@@ -71,4 +68,3 @@ async def test_a_killed_run_is_made_good_by_the_next(engine, borealis, mode, own
         rows, left = where.target(columns), where.leftovers()
     assert rows == await rows_of(engine), seed
     assert len(left) <= 1, seed
-    print(f"{killed} of {KILLS} runs were killed on their way")

@@ -1,7 +1,8 @@
 """Bad input gives one clear message (what, where, remedy), the right exit code, no traceback; the target stays."""
 
+import asyncio
 import os
-import time
+import signal
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,9 @@ def test_a_column_that_is_not_there_or_does_not_do(case, table, words):
 
 async def test_no_key_for_a_merge(case):
     await case.engine.source("ALTER TABLE t DROP CONSTRAINT t_pkey")
-    case.says(case.run({"name": "public.t", "mode": "incremental", "cursor": "at"}), 1, "public.t", "set key to columns")
+    case.says(
+        case.run({"name": "public.t", "mode": "incremental", "cursor": "at"}), 1, "public.t", "set key to columns"
+    )
     case.untouched()
 
 
@@ -119,8 +122,10 @@ async def test_row_level_security_that_would_hide_rows(case):
 async def test_row_level_security_under_a_view(case):
     role = f"r_{case.engine.database.lower()}"
     await case.engine.source(
-        f"CREATE ROLE {role} LOGIN PASSWORD 'right'", "CREATE VIEW over AS SELECT * FROM t", f"ALTER VIEW over OWNER TO {role}",
-        f"GRANT SELECT ON t TO {role}", "ALTER TABLE t ENABLE ROW LEVEL SECURITY", "CREATE POLICY few ON t USING (id < 10)",
+        f"CREATE ROLE {role} LOGIN PASSWORD 'right'", "CREATE VIEW over AS SELECT * FROM t",
+        f"ALTER VIEW over OWNER TO {role}",
+        f"GRANT SELECT ON t TO {role}", "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY few ON t USING (id < 10)",
     )  # fmt: skip
     source = {"dsn": case.engine.dsn.replace("postgres@", f"{role}:right@")}
     ran = case.run({"name": "public.over"}, source=source)
@@ -161,13 +166,15 @@ def test_no_disk_for_staged_files(case, tmp_path):
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 async def test_a_source_that_dies_in_mid_copy(case, proxy, postgres, reset):
     """The connection breaks after some rows, and the server is gone for good."""
-    await case.engine.source("INSERT INTO t SELECT n, repeat('secret value ', 100) FROM generate_series(101, 20000) AS n")
+    await case.engine.source(
+        "INSERT INTO t SELECT n, repeat('secret value ', 100) FROM generate_series(101, 20000) AS n"
+    )
     proxy.cut_after(3 * 2**20, reset=reset)
     proxy_dead = case.borealis.start(
         case.engine.values({"name": "public.t"}, source={"dsn": through(case.engine.dsn, proxy)}), "run"
     )
     while proxy.cuts == 0 and proxy_dead.poll() is None:
-        time.sleep(0.01)
+        await asyncio.sleep(0.01)
     proxy.refuse()
     proxy.cut_now(reset=reset)
     output, log = proxy_dead.communicate(timeout=60)
@@ -224,8 +231,6 @@ def test_a_state_file_that_cannot_be_written(case):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 async def test_an_interrupt_ends_a_run_cleanly(case):
-    import signal
-
     await case.engine.source("INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(101, 60000) AS n")
     process = case.borealis.start(case.engine.values({"name": "public.t"}, limits={"chunk_bytes": "1MiB"}), "run")
     for line in process.stderr:

@@ -9,18 +9,22 @@ MERGE = {"name": "public.t", "mode": "incremental", "cursor": "at"}
 BASE = "CREATE TABLE t (id int PRIMARY KEY, v varchar(10), at timestamptz DEFAULT now())"
 ROWS = "INSERT INTO t VALUES (1, 'a', '2020-01-01Z'), (2, 'b', '2020-01-02Z')"
 
+COLUMNS = {
+    "added": '"ID", "EXTRA"', "widened": '"ID"', "dropped": '"ID", "V"', "renamed": '"V", "W"', "retyped": '"V"',
+}  # fmt: skip
 CHANGES = {
-    "added": ("ALTER TABLE t ADD extra int", 'SELECT "ID", "EXTRA" FROM {db}."SHOP"."T"', "column EXTRA added as NUMBER(10,0)"),
-    "widened": ("ALTER TABLE t ALTER id TYPE bigint", 'SELECT "ID" FROM {db}."SHOP"."T"', "column ID widened to NUMBER(19,0)"),
-    "dropped": ("ALTER TABLE t DROP v", 'SELECT "ID", "V" FROM {db}."SHOP"."T"', "V is no longer in the source: kept"),
-    "renamed": ("ALTER TABLE t RENAME v TO w", 'SELECT "V", "W" FROM {db}."SHOP"."T"', "a renamed column arrives as a dropped"),
-    "retyped": ("ALTER TABLE t ALTER v TYPE int USING length(v)", 'SELECT "V" FROM {db}."SHOP"."T"', "V rebuilt as NUMBER(10,0)"),
+    "added": ("ALTER TABLE t ADD extra int", "column EXTRA added as NUMBER(10,0)"),
+    "widened": ("ALTER TABLE t ALTER id TYPE bigint", "column ID widened to NUMBER(19,0)"),
+    "dropped": ("ALTER TABLE t DROP v", "V is no longer in the source: kept"),
+    "renamed": ("ALTER TABLE t RENAME v TO w", "a renamed column arrives as a dropped"),
+    "retyped": ("ALTER TABLE t ALTER v TYPE int USING length(v)", "V rebuilt as NUMBER(10,0)"),
 }  # fmt: skip
 
 
 @pytest.fixture(params=CHANGES)
 def change(request):
-    return CHANGES[request.param]
+    alter, note = CHANGES[request.param]
+    return alter, f'SELECT {COLUMNS[request.param]} FROM {{db}}."SHOP"."T"', note
 
 
 @pytest.mark.parametrize("table", [FULL, MERGE], ids=["full", "incremental"])

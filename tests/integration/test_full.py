@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
+from engine import runs
 from tests.conftest import connected
 
 NUMBERS = "CREATE TABLE t (id int PRIMARY KEY, v text)"
@@ -56,7 +57,8 @@ async def test_the_rows_of_one_snapshot_arrive_while_they_move(engine):
             await engine.run_one({"name": "public.t"}, limits={"readers": 8, "chunk_bytes": "256KiB"})
         finally:
             stop.set()
-    counts = engine.target('SELECT COUNT(*), COUNT(DISTINCT "ID"), COUNT(DISTINCT LENGTH("V") - 20 * LENGTH("ID"::VARCHAR)) '
+    versions = 'COUNT(DISTINCT LENGTH("V") - 20 * LENGTH("ID"::VARCHAR))'
+    counts = engine.target(f'SELECT COUNT(*), COUNT(DISTINCT "ID"), {versions} '
                            'FROM {db}."SHOP"."T" WHERE MOD("ID", 7) = 0')  # fmt: skip
     assert counts == [(60_000 // 7, 60_000 // 7, 1)]
 
@@ -114,7 +116,10 @@ async def test_views_and_materialized_views_are_read_whole(engine):
     await engine.source(NUMBERS, fill(10), "CREATE VIEW v AS SELECT id, v FROM t WHERE id > 5",
                         "CREATE MATERIALIZED VIEW m AS SELECT max(id) AS top FROM t")  # fmt: skip
     receipts = await engine.run({"name": "public.v"}, {"name": "public.m"})
-    assert {name: receipt.status for name, receipt in receipts.items()} == {"public.v": "COMPLETE", "public.m": "COMPLETE"}
+    assert {name: receipt.status for name, receipt in receipts.items()} == {
+        "public.v": "COMPLETE",
+        "public.m": "COMPLETE",
+    }
     assert engine.target('SELECT "ID" FROM {db}."SHOP"."V" ORDER BY 1') == [(6,), (7,), (8,), (9,), (10,)]
     assert engine.target('SELECT "TOP" FROM {db}."SHOP"."M"') == [(10,)]
 
@@ -129,7 +134,8 @@ async def test_foreign_tables_are_read_whole(engine):
         name = await connection.fetchval("SELECT current_database()")
     await engine.source(
         NUMBERS, fill(10),
-        f"CREATE SERVER me FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{port}', dbname '{name}')",
+        f"CREATE SERVER me FOREIGN DATA WRAPPER postgres_fdw "
+        f"OPTIONS (host '127.0.0.1', port '{port}', dbname '{name}')",
         "CREATE USER MAPPING FOR postgres SERVER me OPTIONS (user 'postgres', password_required 'false')",
         "CREATE FOREIGN TABLE f (id int, v text) SERVER me OPTIONS (table_name 't')",
     )  # fmt: skip
@@ -195,8 +201,6 @@ async def test_a_table_with_a_stream_is_overwritten_rather_than_swapped(engine):
 
 
 async def _plans(engine, *tables):
-    from engine import runs
-
     return [plan.to_json() for plan in await runs.plans_of(engine.config(*tables), [])]
 
 

@@ -23,7 +23,9 @@ async def equal(engine, columns="id, v"):
 async def test_inserts_and_updates_arrive_and_the_watermark_moves_with_them(engine):
     await engine.source(TABLE, "INSERT INTO t SELECT n, 'old' FROM generate_series(1, 1000) AS n")
     first = await engine.run_one(MERGE)
-    await engine.source("INSERT INTO t VALUES (2000, 'new')", "UPDATE t SET v = 'changed', updated_at = now() WHERE id <= 10")
+    await engine.source(
+        "INSERT INTO t VALUES (2000, 'new')", "UPDATE t SET v = 'changed', updated_at = now() WHERE id <= 10"
+    )
     second = await engine.run_one(MERGE)
     assert (first.mode, second.mode, second.rows_read) == ("full", "incremental", 11)
     assert "1 rows inserted, 10 rows updated" in second.notes
@@ -194,8 +196,8 @@ async def test_f23_duplicate_keys_in_a_window_resolve_to_the_newest(engine):
                         "INSERT INTO t VALUES (1, 'a', '2020-01-01Z')")  # fmt: skip
     table = {**MERGE, "key": ["id"]}
     await engine.run_one(table)
-    await engine.source("INSERT INTO t VALUES (1, 'b', '2020-01-02Z'), (1, 'c', '2020-01-03Z'), (2, 'x', '2020-01-03Z'), "
-                        "(2, 'y', '2020-01-04Z')")  # fmt: skip
+    await engine.source("INSERT INTO t VALUES (1, 'b', '2020-01-02Z'), (1, 'c', '2020-01-03Z'), "
+                        "(2, 'x', '2020-01-03Z'), (2, 'y', '2020-01-04Z')")  # fmt: skip
     await engine.run_one(table)
     assert engine.target(ROWS) == [(1, "c"), (2, "y")]
 
@@ -242,7 +244,8 @@ async def test_f23_two_runs_of_one_table_at_once_are_one_run(engine):
 
 
 async def test_soft_deletes_leave_the_target(engine):
-    await engine.source(f"{TABLE[:-1]}, deleted_at timestamptz)", "INSERT INTO t (id, v) SELECT n, 'x' FROM generate_series(1, 5) AS n",
+    await engine.source(f"{TABLE[:-1]}, deleted_at timestamptz)",
+                        "INSERT INTO t (id, v) SELECT n, 'x' FROM generate_series(1, 5) AS n",
                         "UPDATE t SET deleted_at = now() WHERE id = 5")  # fmt: skip
     table = {**MERGE, "deletes": "soft", "soft_column": "deleted_at"}
     first = await engine.run_one(table)
@@ -281,7 +284,9 @@ async def test_append_never_loads_a_row_twice_however_often_it_runs(engine):
         await asyncio.sleep(0.15)
         await engine.run_one(APPEND)
         await engine.run_one(APPEND)
-        await engine.source(f"INSERT INTO t SELECT n, 'x' FROM generate_series({200 + 100 * batch}, {250 + 100 * batch}) AS n")
+        await engine.source(
+            f"INSERT INTO t SELECT n, 'x' FROM generate_series({200 + 100 * batch}, {250 + 100 * batch}) AS n"
+        )
     await asyncio.sleep(0.15)
     await engine.run_one(APPEND)
     await equal(engine)
@@ -300,7 +305,8 @@ async def test_full_reloads_and_the_next_run_goes_on_from_there(engine):
 
 
 async def test_a_merge_of_partitions_without_an_index_on_the_cursor(engine):
-    await engine.source("CREATE TABLE t (id int, v text, updated_at timestamptz DEFAULT now(), PRIMARY KEY (id)) PARTITION BY RANGE (id)",
+    await engine.source("CREATE TABLE t (id int, v text, updated_at timestamptz DEFAULT now(), PRIMARY KEY (id)) "
+                        "PARTITION BY RANGE (id)",
                         "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (500)",
                         "CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (500) TO (1000)",
                         "INSERT INTO t SELECT n, 'x' FROM generate_series(0, 999) AS n")  # fmt: skip

@@ -1,5 +1,6 @@
 """Every table that PostgreSQL can hold arrives exactly, or is refused by name before anything moves."""
 
+import json
 import time
 
 import pytest
@@ -45,7 +46,8 @@ async def test_sixteen_hundred_columns(engine, reader):
 
 NAMES = [
     "MixedCase", "order", 'a"b', "with space", "dot.ted", "tab\there", "semi;colon", "per%cent", "dollar$1", "quote'd",
-    "back\\slash", "ünïcode", "漢字", "🦆 duck", "x" * 63, "/path/../up", "{brace}", "line\nbreak", "*", "?", "--", "$$",
+    "back\\slash", "ünïcode", "漢字", "🦆 duck", "x" * 63, "/path/../up", "{brace}", "line\nbreak", "*", "?", "--",
+    "$$",
 ]  # fmt: skip
 
 
@@ -58,9 +60,9 @@ async def test_every_identifier_that_postgresql_allows(engine, name):
     for _ in range(2):
         await engine.run_one({"name": f"{quoted}.{quoted}"})
     stored = '"' + name.upper().replace('"', '""') + '"'
-    assert engine.target(f'SELECT {stored}, "V" FROM {{db}}."SHOP".{stored}'.replace("{db}", f'"{engine.database}"')) == [
-        (1, "one")
-    ]
+    assert engine.target(
+        f'SELECT {stored}, "V" FROM {{db}}."SHOP".{stored}'.replace("{db}", f'"{engine.database}"')
+    ) == [(1, "one")]
 
 
 async def test_columns_that_differ_only_by_case_are_refused_with_both_names(engine):
@@ -72,12 +74,13 @@ async def test_columns_that_differ_only_by_case_are_refused_with_both_names(engi
 
 async def test_tables_of_two_schemas_that_collide_are_refused_with_the_remedy(engine):
     await engine.source("CREATE SCHEMA other", "CREATE TABLE t (a int)", "CREATE TABLE other.t (a int)")
-    with pytest.raises(Exception, match="would all be .T. in the target; set target_name"):
+    with pytest.raises(Exception, match=r"would all be .T. in the target; set target_name"):
         await engine.run({"name": "public.*"}, {"name": "other.*"})
 
 
 async def test_generated_and_identity_columns_arrive_as_values(engine):
-    await engine.source("CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, a int, b int GENERATED ALWAYS AS (a * 2) STORED)",
+    await engine.source("CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, a int, "
+                        "b int GENERATED ALWAYS AS (a * 2) STORED)",
                         "INSERT INTO t (a) VALUES (10), (20)")  # fmt: skip
     await engine.run_one({"name": "public.t"})
     assert engine.target('SELECT * FROM {db}."SHOP"."T" ORDER BY 1') == [(1, 10, 20), (2, 20, 40)]
@@ -101,8 +104,6 @@ async def test_domains_over_domains_and_arrays_of_composites(engine):
     await engine.run_one({"name": "public.t"})
     rows = engine.target('SELECT "P"::VARCHAR, TO_JSON("I"), TO_JSON("TAGS") FROM {db}."SHOP"."T" ORDER BY 1')
     assert rows[0][0] == "12.50"
-    import json
-
     assert json.loads(rows[0][1]) == [{"sku": 'a"b', "price": 1.5, "at": "2020-01-01T00:00:00+00:00"}, None]
     assert json.loads(rows[0][2]) == [["a", "b"], ["c", None]]
     assert (rows[1][0], json.loads(rows[1][1]), rows[1][2]) == (None, [], None)
@@ -123,12 +124,11 @@ async def test_five_thousand_tables_are_planned_in_seconds(engine):
     async with connected(engine.dsn) as connection:
         for start in range(0, 5000, 500):
             await connection.execute(
-                f"DO $$ BEGIN FOR n IN {start}..{start + 499} LOOP EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, "
-                "a text, b numeric(10,2), at timestamptz)', n); END LOOP; END $$"
+                f"DO $$ BEGIN FOR n IN {start}..{start + 499} LOOP EXECUTE format('CREATE TABLE t%s "
+                "(id int PRIMARY KEY, a text, b numeric(10,2), at timestamptz)', n); END LOOP; END $$"
             )
     began = time.monotonic()
     plans = await runs.plans_of(engine.config({"name": "public.*"}), [])
     seconds = time.monotonic() - began
     assert len(plans) == 5000
-    print(f"5000 tables planned in {seconds:.1f} s")
-    assert seconds < 60
+    assert seconds < 60, "it takes 1.4 s on 2 cores"

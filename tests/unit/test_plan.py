@@ -1,5 +1,6 @@
 """Chunks, windows and schema evolution, decided from values alone."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -46,7 +47,7 @@ def test_chunks_cover_each_page_of_each_leaf_once_and_the_last_is_open(pages, si
         ranges = sorted(((c.first or (0, 0)), c.end) for c in chunks if c.leaf == index)
         assert ranges[0][0] == (0, 0)
         assert ranges[-1][1] is None
-        assert all(end == start for (_, end), (start, _) in zip(ranges, ranges[1:], strict=False))
+        assert all(end == start for (_, end), (start, _) in itertools.pairwise(ranges))
         assert all(start < (max(count, 1), 0) for start, _ in ranges)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.errors import BorealisError
 from engine.model import StagedFile
-from engine.pipeline import unwrapped
+from engine.pipeline import Unwrapped
 from engine.spool import BLOCK_BYTES, SpoolSettings, spool
 
 VALUES = st.one_of(st.none(), st.text(alphabet='a"\n\r,\\', max_size=12))
@@ -88,12 +88,16 @@ async def test_a_failed_chunk_leaves_no_file_and_gives_its_place_back(tmp_path):
     async def ready(file: StagedFile) -> None:
         raise AssertionError(file)
 
-    with pytest.raises(ValueError, match="the source died"), unwrapped():
-        async with spool(SpoolSettings(tmp_path, 2**30), tokens, 1, "c1", ready) as writer:
-            await writer.write(b"x" * 2 * BLOCK_BYTES)
-            await anyio.sleep(0.05)
-            assert tokens.value == 0
-            raise ValueError("the source died")
+    async def die() -> None:
+        with Unwrapped():
+            async with spool(SpoolSettings(tmp_path, 2**30), tokens, 1, "c1", ready) as writer:
+                await writer.write(b"x" * 2 * BLOCK_BYTES)
+                await anyio.sleep(0.05)
+                assert tokens.value == 0
+                raise ValueError("the source died")
+
+    with pytest.raises(ValueError, match="the source died"):
+        await die()
     assert tokens.value == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -105,7 +109,7 @@ async def test_a_full_disk_names_the_directory_and_the_setting(tmp_path):
     async def ready(file: StagedFile) -> None:
         raise AssertionError(file)
 
-    with pytest.raises(BorealisError, match=r"no space left in .*limits\.spool_dir") as caught, unwrapped():
+    with pytest.raises(BorealisError, match=r"no space left in .*limits\.spool_dir") as caught, Unwrapped():
         async with spool(SpoolSettings(tmp_path, 2**30), anyio.Semaphore(1), 1, "c1", ready) as writer:
             await writer.write(b"x\n" * BLOCK_BYTES)
     assert caught.value.code == "disk"
