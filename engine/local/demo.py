@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import shutil
 import signal
+import sys
 import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -102,7 +103,7 @@ async def _make_ready(dsn: str, warehouse: Path, stack: ExitStack) -> dict[str, 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(anyio.to_thread.run_sync, stack.enter_context, serve(warehouse))
         rows = await flights.load(dsn)
-    return rows
+    return rows  # noqa: RET504 for mypy a task group might swallow an error
 
 
 def _replicate_and_verify(config: Config, dsn: str, show: Show, outcome: Outcome) -> bool:
@@ -174,19 +175,27 @@ class Show:
     def what_next(self, directory: Path, seconds: float) -> None:
         self.to.print(f"\nVerified: the target equals the source. {seconds:.0f} s in all.", style="bold green")
         self.line(f"\nTo query the result, serve it and connect as to Snowflake:\n\n{snippet(directory)}")
-        self.line(
-            f"To replicate your own database, write borealis.toml and run `borealis run`:\n\n{_indented(MINIMAL)}"
-        )
+        run = f"{_program('borealis')} run"
+        self.line(f"To replicate your own database, write borealis.toml and type `{run}`:\n\n{_indented(MINIMAL)}")
 
 
 def snippet(directory: Path) -> str:
     """Two commands that print the carriers with most flights."""
     return _indented(
-        f"borealis warehouse --dir {directory}/warehouse --port {PORT} &\n"
-        'python -W ignore -c "import snowflake.connector as s; '
+        f"{_program('borealis')} warehouse --dir {directory}/warehouse --port {PORT} &\n"
+        f'{_program("python")} -W ignore -c "import snowflake.connector as s; '
         f"c = s.connect(account='local', user='demo', password='demo', host='127.0.0.1', port={PORT}, protocol='http', "
         f"database='DEMO', schema='NYC'); print(c.cursor().execute('{QUERY}').fetchall())\"\n"
     )
+
+
+def _program(name: str) -> str:
+    """What to type for a program of this environment: its name where that leads to it, else its path."""
+    ours = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    if not ours.exists() or (found and Path(found) == ours):
+        return name
+    return str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours)
 
 
 def _indented(text: str) -> str:

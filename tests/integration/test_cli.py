@@ -49,7 +49,7 @@ def test_the_version_is_printed(tmp_path):
 def test_the_help_names_every_command(tmp_path):
     ran = borealis(tmp_path, "--help")
     assert ran.returncode == 0
-    assert all(f"\n  {command} " in ran.stdout for command in (*COMMANDS, "demo"))
+    assert all(f"\n  {command} " in ran.stdout for command in (*COMMANDS, "demo", "warehouse"))
 
 
 @pytest.mark.parametrize(
