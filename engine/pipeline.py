@@ -98,7 +98,7 @@ class Pipeline:
     async def copy(self) -> Copied:
         """Reads every chunk of the plan and loads it into the landing table. Any fault ends it all."""
         chunks = iter(self.plan.chunks)
-        readers = min(self.limits.readers, len(self.plan.chunks))
+        readers = min(self.limits.readers, self.plan.readers_max)
         loaders = min(self.limits.loaders, len(self.plan.chunks))
         send, receive = anyio.create_memory_object_stream[StagedFile](self.limits.queue)
         undelivered = receive.clone()

@@ -226,6 +226,11 @@ class TablePlan:
     notes: tuple[str, ...] = ()
 
     @property
+    def readers_max(self) -> int:
+        """Readers at once: two where a page points to more than a chunk, for a row of 50 MB is 150 MB on its way."""
+        return 2 if any(chunk.end and chunk.end[1] for chunk in self.chunks) else len(self.chunks)
+
+    @property
     def counts_losses(self) -> bool:
         return any(f.losses and f.on_loss != "error" for f in self.fields)
 

@@ -22,11 +22,16 @@ from engine.local.warehouse.process import ENDPOINT, Lock  # noqa: E402
 from engine.local.warehouse.server import Connections, Server  # noqa: E402
 
 
+def default_memory() -> str:
+    """Half of this machine's memory: DuckDB holds 2,048 values of a column at once, however large they are."""
+    return f"{max(2 * 2**30, os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2)}B"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="engine.local.warehouse", description="The embedded warehouse.")
     parser.add_argument("--dir", type=Path, required=True, help="where tables and staged files are kept")
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--memory", default="2GB", help="DuckDB's memory limit")
+    parser.add_argument("--memory", default=default_memory(), help="DuckDB's memory limit, such as 4GB")
     parser.add_argument("--child", action="store_true", help="end when standard input closes: the parent is gone")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", "Arrow output on a DB-API result")

@@ -65,11 +65,11 @@ class Lock:
 
 
 @contextmanager
-def serve(directory: Path, port: int = 0, *, memory: str = "2GB") -> Iterator[Endpoint]:
+def serve(directory: Path, port: int = 0) -> Iterator[Endpoint]:
     """A server of this directory for as long as the block runs; it also ends if this process does."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOG).open("wb") as said:
-        process = _start(directory, port, memory, said)
+        process = _start(directory, port, said)
     try:
         yield _ready(process, directory)
     finally:
@@ -78,22 +78,22 @@ def serve(directory: Path, port: int = 0, *, memory: str = "2GB") -> Iterator[En
         process.stdout.close()
 
 
-def _start(directory: Path, port: int, memory: str, said: IO[bytes]) -> subprocess.Popen[str]:
+def _start(directory: Path, port: int, said: IO[bytes]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "engine.local.warehouse", "--child", "--dir", str(directory), "--port", str(port),
-         "--memory", memory],
+        [sys.executable, "-m", "engine.local.warehouse", "--child", "--dir", str(directory), "--port", str(port)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, env=_environment(),
+        start_new_session=True,  # Ctrl-C is for its owner, who needs it to clean up
     )  # fmt: skip
 
 
 @contextmanager
-def attach_or_serve(directory: Path, *, memory: str = "2GB") -> Iterator[Endpoint]:
+def attach_or_serve(directory: Path) -> Iterator[Endpoint]:
     """The server that serves this directory already, or one of our own for the block."""
     found = find(directory)
     if found is not None:
         yield found
         return
-    with serve(directory, memory=memory) as endpoint:
+    with serve(directory) as endpoint:
         yield endpoint
 
 
