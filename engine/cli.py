@@ -252,7 +252,7 @@ def verify(
     if as_json:
         _print_json({"status": "COMPLETE" if equal else "FAILED", "level": level, "tables": results})
     else:
-        render.show_rows(results, render.console())
+        render.show_verification(results, render.console())
     return COMPLETE if equal else FAILED
 
 

@@ -22,7 +22,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from engine.errors import BorealisError, ConfigError, RefusedError
@@ -63,12 +63,12 @@ class Events:
 
 
 class Rate(ProgressColumn):
-    """Rows, rows/s and MB of one table so far."""
+    """Rows, rows/s and MB of one table so far; with a name and a small bar it fits in 80 columns."""
 
     def render(self, task: Task) -> Text:
         rows, seconds = task.fields["rows"], task.elapsed or 0.0
-        rate = f" {rows / seconds:>11,.0f} rows/s" if seconds > 0 else ""
-        return Text(f"{rows:>12,} rows{rate} {task.completed / 1e6:>10,.1f} MB")
+        rate = f"{rows / seconds:,.0f}/s" if seconds > 0 else ""
+        return Text(f"{rows:>11,} rows {rate:>11} {task.completed / 1e6:>8,.1f} MB")
 
 
 class Bars:
@@ -107,8 +107,8 @@ def observing(stream: TextIO | None = None) -> Iterator[Events | Bars]:
     columns = (
         SpinnerColumn(finished_text="✓"),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        Rate(),
+        BarColumn(bar_width=10),
+        Rate(table_column=Column(no_wrap=True)),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(file=stream), refresh_per_second=5) as progress:
@@ -127,7 +127,7 @@ def _one_line(text: object) -> str:
 
 def _table(heads: Iterable[str], rows: Iterable[Sequence[Text | str]]) -> Table:
     """A plain table; heads that begin with `>` stand over numbers."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     for head in heads:
         number = head.startswith(">")
         table.add_column(head.removeprefix(">"), justify="right" if number else "left", no_wrap=number, overflow="fold")
@@ -142,7 +142,7 @@ def status_text(status: str) -> Text:
 
 def show_receipts(receipts: Sequence[Receipt], to: Console) -> None:
     """One row a table, then what is to be known beside the numbers."""
-    heads = ("table", "mode", "status", ">rows", ">MB read", ">MB staged", ">seconds", ">rows/s")
+    heads = ("table", "mode", "status", ">rows", ">MB", ">staged MB", ">s", ">rows/s")
     to.print(_table(heads, [_receipt_row(receipt) for receipt in receipts]))
     for receipt in receipts:
         for line in _remarks(receipt):
@@ -174,9 +174,24 @@ def _remarks(receipt: Receipt) -> Iterator[str]:
 def show_rows(rows: Sequence[Mapping[str, Any]], to: Console, columns: Sequence[str] = ()) -> None:
     """Plain objects as a table; of columns that are not named, all in order of appearance."""
     heads = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
-    numbers = {head for head in heads if any(isinstance(row.get(head), int | float) for row in rows)}
+    numbers = {head for head in heads if any(type(row.get(head)) in (int, float) for row in rows)}
     cells = [[_cell(row.get(head)) for head in heads] for row in rows]
     to.print(_table([f">{head}" if head in numbers else head for head in heads], cells))
+
+
+def show_verification(results: Sequence[Mapping[str, Any]], to: Console) -> None:
+    """One row a table; of checksums that are equal one is enough."""
+    rows = []
+    for each in results:
+        sums = [str(each[side]) for side in ("checksum_source", "checksum_target") if each[side] is not None]
+        rows.append({**each, "equal": each["ok"], "checksum": " <> ".join(dict.fromkeys(sums)) or None})
+    show_rows(rows, to, ("table", "equal", "rows_source", "rows_target", "checksum"))
+    for each in results:
+        if each["error"]:
+            to.print(Text(f"  {_one_line(each['error'])}", style="red"))
+        if each["excluded_columns"]:
+            columns = ", ".join(_one_line(column) for column in each["excluded_columns"])
+            to.print(Text(f"  {_one_line(each['table'])}: the checksum leaves out {columns}"))
 
 
 def _cell(value: object) -> Text | str:

@@ -54,7 +54,6 @@ deletes = "reconcile"
 name = "public.*"
 """
 )
-VERIFIED = ("table", "ok", "rows_source", "rows_target", "checksum_source", "checksum_target", "error")
 QUERY = "SELECT CARRIER, COUNT(*) AS FLIGHTS FROM FLIGHTS GROUP BY CARRIER ORDER BY FLIGHTS DESC LIMIT 3"
 PORT = 8765
 """Of the snippet that queries the result; any free port does."""
@@ -117,7 +116,7 @@ def _replicate_and_verify(config: Config, dsn: str, show: Show, outcome: Outcome
             return False
     with show.step("Checksums of every table, computed in each database by itself"):
         outcome.verification = [each.to_json() for each in _await(inspection.verify, config, [], level="checksum")]
-        render.show_rows(outcome.verification, show.to, VERIFIED)
+        render.show_verification(outcome.verification, show.to)
     return bool(outcome.verification) and all(each["ok"] for each in outcome.verification)
 
 

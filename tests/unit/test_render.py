@@ -80,7 +80,7 @@ def test_receipts_are_a_row_a_table_and_what_there_is_to_know():
             ),
         ],
     ).splitlines()
-    assert text[0].split() == "table mode status rows MB read MB staged seconds rows/s".split()
+    assert text[0].split() == "table mode status rows MB staged MB s rows/s".split()
     assert text[1].split() == "public.orders full COMPLETE 1,234,567 2.5 0.0 2.0 617,284".split()
     assert text[2].split() == "public.[b]x[/b]\\n full FAILED 0 0.0 0.0 0.0 0".split()
     assert [line.strip() for line in text[3:]] == [
@@ -98,6 +98,34 @@ def test_rows_show_every_kind_of_value():
     lines = shown(render.show_rows, rows).splitlines()
     assert lines[1].split() == ["a", "yes", "12,345", "1.2", "-", "[1]", "PARTIAL"]
     assert lines[2].split() == ["b", "-", "-", "-", "-", "-", "-"]
+
+
+def test_a_verification_shows_equal_checksums_once_and_its_errors_in_full():
+    sums = {"checksum_source": "7", "checksum_target": "7"}
+    equal = {
+        "table": "a",
+        "ok": True,
+        "rows_source": 1,
+        "rows_target": 1,
+        "excluded_columns": ["f"],
+        "error": None,
+        **sums,
+    }
+    other = {
+        **equal,
+        "table": "b",
+        "ok": False,
+        "checksum_target": "8",
+        "excluded_columns": [],
+        "error": "b: it differs",
+    }
+    lines = [line.split() for line in shown(render.show_verification, [equal, other]).splitlines()]
+    assert lines[1:] == [
+        ["a", "yes", "1", "1", "7"],
+        ["b", "no", "1", "1", "7", "<>", "8"],
+        "a: the checksum leaves out f".split(),
+        "b: it differs".split(),
+    ]
 
 
 @pytest.mark.parametrize(
