@@ -38,8 +38,8 @@ HEX = Canonical("md5({})", "MD5(HEX_ENCODE({}, 0))")
 
 
 def fixed(scale: int) -> Canonical:
-    """A number with all decimals of its NUMBER."""
-    return Canonical(f"round(({{}})::numeric, {scale})::text", "TO_VARCHAR({})")
+    """A number with all decimals of its NUMBER, and one integer digit at least, whatever its precision."""
+    return Canonical(f"round(({{}})::numeric, {scale})::text", f"TO_VARCHAR({{}}::NUMBER(38,{scale}))")
 
 
 # --- floats ---------------------------------------------------------------------------------------------------------
