@@ -162,20 +162,21 @@ class Limits(Section):
         default=2, ge=0, le=64, description="Staged-ready files that may wait between readers and loaders."
     )
     file_bytes_max: ByteSize = Field(
-        default=ByteSize(128 * MIB),
+        default=ByteSize(512 * MIB),
         ge=MIB,
         le=5 * 1024 * MIB,
-        description="Bytes of one compressed file; Snowflake advises 100 to 250 MB.",
+        description="Bytes of CSV in one staged file; compressed it is about a third of that, and Snowflake advises "
+        "100 to 250 MB.",
     )
     chunk_bytes: ByteSize | None = Field(
         default=None,
         ge=8192,
         description="Bytes of table that one chunk covers; without it derived from the size of the table.",
     )
-    memory_bytes_max: ByteSize | None = Field(
+    spool_bytes_max: ByteSize | None = Field(
         default=None,
         ge=MIB,
-        description="Bytes that files in flight may take, (readers + queue + loaders) x file_bytes_max; limits that "
+        description="Bytes of disk that files in flight may take, (readers + queue + loaders) x file_bytes_max; limits that "
         "cannot fit are refused. Without it there is no such check.",
     )
     spool_dir: FilePath | None = Field(
@@ -190,22 +191,16 @@ class Limits(Section):
     attempts: int = Field(
         default=4, ge=1, le=20, description="Tries of a step that failed in passing, the first included."
     )
-    deadline_s: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Seconds until a run stops at the border of a chunk as PARTIAL; the next resumes.",
-    )
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
         if self.codec == "gzip" and self.compression_level > 3:
             raise ValueError('compression_level is at most 3 with gzip; lower it, or set codec = "zstd"')
-        if self.memory_bytes_max is not None and self.bytes_in_flight_max > self.memory_bytes_max:
+        if self.spool_bytes_max is not None and self.bytes_in_flight_max > self.spool_bytes_max:
             raise ValueError(
                 f"({self.readers} readers + {self.queue} queue + {self.loaders} loaders) x file_bytes_max "
-                f"{_mib(self.file_bytes_max)} is {_mib(self.bytes_in_flight_max)}, over memory_bytes_max "
-                f"{_mib(self.memory_bytes_max)}; lower file_bytes_max or readers, or raise memory_bytes_max"
+                f"{_mib(self.file_bytes_max)} is {_mib(self.bytes_in_flight_max)}, over spool_bytes_max "
+                f"{_mib(self.spool_bytes_max)}; lower file_bytes_max or readers, or raise spool_bytes_max"
             )
         return self
 

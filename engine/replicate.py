@@ -87,7 +87,7 @@ class Replication:
             if self.choice.options.deletes == "reconcile" and self.plan.mode == "incremental":
                 with self.phases.timed("reconcile"):
                     await self._reconcile()
-        except BorealisError:
+        except BaseException:
             await self._drop_quietly(landing)
             raise
         if self.plan.publish != "swap" or (self.choice.existing and self.choice.options.keep_previous_h == 0):

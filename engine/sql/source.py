@@ -32,8 +32,9 @@ PINNED = {
     "synchronize_seqscans": "off",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
+    "client_connection_check_interval": "2s",
 }
-"""Settings that change what is printed, hide rows or end a session: ours, whatever a role or a database sets.
+"""Settings that change what is printed, hide rows, or end a session too soon or too late: ours, whatever is set.
 
 `row_security = off` makes PostgreSQL refuse a query whose rows a policy would hide, rather than hide them."""
 

@@ -229,11 +229,11 @@ def test_tables_of_a_wrong_shape_are_refused(tables):
 
 
 def test_limits_that_cannot_fit_are_refused_with_the_sum():
-    limits = {"readers": 4, "loaders": 2, "queue": 2, "memory_bytes_max": "512MiB"}
+    limits = {"readers": 4, "loaders": 2, "queue": 2, "file_bytes_max": "128MiB", "spool_bytes_max": "512MiB"}
     assert faults(values(limits=limits)) == [
         (
-            "limits: (4 readers + 2 queue + 2 loaders) x file_bytes_max 128 MiB is 1,024 MiB, over memory_bytes_max "
-            "512 MiB; lower file_bytes_max or readers, or raise memory_bytes_max"
+            "limits: (4 readers + 2 queue + 2 loaders) x file_bytes_max 128 MiB is 1,024 MiB, over spool_bytes_max "
+            "512 MiB; lower file_bytes_max or readers, or raise spool_bytes_max"
         )
     ]
     assert parse(values(limits={**limits, "file_bytes_max": "64MiB"})).limits.bytes_in_flight_max == 512 * 1024**2

@@ -301,7 +301,8 @@ class Attempt:
     def _learn(self, error: Exception) -> bool:
         """Whether the error tells how to read the file: records are longer, or of other lengths, than thought."""
         text = str(error)
-        if not self.wide and (re.search("[Mm]aximum line size|max_line_size|unterminated quote", text)):
+        # a record longer than the reader's buffer is told as a wrong number of columns, too
+        if not self.wide and re.search("[Mm]aximum line size|max_line_size|unterminated quote|Number of Columns", text):
             self.wide = True
             return True
         found = re.search(r"Expected Number of Columns: \d+ Found: (\d+)", text)
