@@ -176,8 +176,8 @@ class Limits(Section):
     spool_bytes_max: ByteSize | None = Field(
         default=None,
         ge=MIB,
-        description="Bytes of disk that files in flight may take, (readers + queue + loaders) x file_bytes_max; limits that "
-        "cannot fit are refused. Without it there is no such check.",
+        description="Bytes of disk that files in flight may take, (readers + queue + loaders) x file_bytes_max; "
+        "limits that cannot fit are refused. Without it there is no such check.",
     )
     spool_dir: FilePath | None = Field(
         default=None, description="Directory of files in flight; without it a private temporary directory."

@@ -171,6 +171,8 @@ class Receipt:
     losses: list[dict[str, Any]] = field(default_factory=list)
     """`{"column", "reason", "policy", "rows"}` each."""
     verification: dict[str, Any] = field(default_factory=dict)
+    retries: int = 0
+    """Steps that were tried again after a fault that passed."""
     notes: list[str] = field(default_factory=list)
     error: dict[str, Any] | None = None
     """`{"code", "message", "remedy", "retryable"}`."""

@@ -72,6 +72,7 @@ class Copied:
     rows_read: int = 0
     bytes_read: int = 0
     bytes_staged: int = 0
+    retries: int = 0
     losses: dict[tuple[str, str], int] = field(default_factory=dict)
     """(column, reason) -> rows, under the policies that let a lossy value pass."""
 
@@ -126,6 +127,7 @@ class Pipeline:
                     on=_is_retryable, attempts=self.limits.attempts, wait_initial=0.5, wait_max=10
                 ):
                     with attempt:
+                        self.copied.retries += attempt.num > 1
                         await self._read_chunk(chunk, attempt.num, ready)
 
     async def _read_chunk(self, chunk: Chunk, attempt: int, ready: MemoryObjectSendStream[StagedFile]) -> None:
@@ -189,7 +191,8 @@ class Pipeline:
         """
         while chunks := self._assembly.take():
             with self.phases.timed("load"):
-                await self.target.load(self.plan, self.landing, self.run_id, chunks)
+                tries = await self.target.load(self.plan, self.landing, self.run_id, chunks)
+            self.copied.retries += tries - 1
 
 
 def _is_retryable(error: Exception) -> bool:

@@ -142,6 +142,7 @@ class Replication:
         receipt = self.receipt
         receipt.rows_read, receipt.bytes_read = copied.rows_read, copied.bytes_read
         receipt.bytes_staged, receipt.chunks = copied.bytes_staged, len(plan.chunks)
+        receipt.retries = copied.retries
         policies = {item.source: item.on_loss for item in plan.fields}
         receipt.losses = [
             {"column": column, "reason": reason, "policy": policies[column], "rows": rows}

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
+import stamina.instrumentation
 
 from engine.config import Config, Resolved
 from engine.connect import addresses, names_of, sessions
@@ -28,6 +29,9 @@ from engine.target.snowflake import Target, TargetCatalogue
 
 LATE_COMMIT_WAIT_S = 5.0
 """How long a run waits for transactions that were open when it read a numeric cursor's greatest value."""
+
+
+stamina.instrumentation.set_on_retry_hooks(())  # retries stand in the receipt, not in lines of their own
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,15 +131,19 @@ class Target:
         rows = await self.execute(statement, doing=f"cannot upload a staged file of chunk {file.chunk}")
         assert [str(row[6]).upper() for row in rows] == ["UPLOADED"]
 
-    async def load(self, plan: TablePlan, table: str, run_id: str, chunks: Sequence[WholeChunk]) -> None:
-        """Loads whole chunks and notes them in the ledger, in one transaction; done once, however often it is tried."""
+    async def load(self, plan: TablePlan, table: str, run_id: str, chunks: Sequence[WholeChunk]) -> int:
+        """Loads whole chunks and notes them in the ledger, in one transaction: once, however often it is tried.
+
+        Returns the number of tries.
+        """
         files = [name for chunk in chunks for name in chunk.files]
-        first = True
+        first, tries = True, 0
         async for attempt in self.retrying():
             with attempt:
+                tries = int(attempt.num)
                 async with self.sessions.session(fresh=not first) as session:
                     if not first and await self._loaded(session, run_id, chunks):
-                        return
+                        return tries
                     copy = sql.copy_into(
                         self.names, table, plan.fields, f"{self.stage_path}/{run_id}", files,
                         codec=self._codec, force=not first,
@@ -155,6 +159,7 @@ class Target:
                         lambda results: check_copy(results[0].rows, chunks),
                         doing=f"cannot load {plan.table.label}",
                     )
+        return tries
 
     async def _loaded(self, session: Session, run_id: str, chunks: Sequence[WholeChunk]) -> bool:
         """A lost reply to COMMIT leaves open whether it happened; the ledger knows."""

@@ -194,6 +194,8 @@ async def test_a_source_that_loses_one_connection_is_read_again(case, proxy):
                    limits={"attempts": 4, "chunk_bytes": "2MiB"})  # fmt: skip
     assert proxy.cuts == 1
     assert ran.code == 0, ran.log
+    assert ran.output["tables"][0]["retries"] == 1
+    assert "stamina" not in ran.log
     assert case.engine.target('SELECT COUNT(*), COUNT(DISTINCT "ID") FROM {db}."SHOP"."T"') == [(20000, 20000)]
 
 
