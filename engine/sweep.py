@@ -1,4 +1,4 @@
-"""Tidies what dead runs left at the target: landing tables by their mark, replaced tables by their age."""
+"""Tidies what dead runs left at the target: landing tables, replaced tables, staged files, old ledger rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from engine.target.snowflake import Target, TargetCatalogue, TargetTable
 
 ABANDONED_H = 24.0
 """A run that this state has not seen may still be alive elsewhere for this long."""
-_NAME = re.compile(r"(.+)__((\d{8}T\d{6})[0-9A-F]{6}_\d+)(_K)?$")
+_INVOCATION = r"(\d{8}T\d{6})[0-9A-F]{6}"
+_NAME = re.compile(rf"(.+)__({_INVOCATION}_\d+)(_K)?$")
+_FOLDER = re.compile(_INVOCATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,12 @@ class Leftover:
 
 
 def leftovers(catalogue: TargetCatalogue) -> list[Leftover]:
-    found = []
-    for table in catalogue.ours.values():
-        if match := _NAME.match(table.name):
-            began = timegm(time.strptime(match[3], "%Y%m%dT%H%M%S"))
-            found.append(Leftover(table, match[1], match[2], (time.time() - began) / 3600))
-    return found
+    matches = [(table, _NAME.match(table.name)) for table in catalogue.ours.values()]
+    return [Leftover(table, found[1], found[2], _age_h(found[3])) for table, found in matches if found]
+
+
+def _age_h(began: str) -> float:
+    return (time.time() - timegm(time.strptime(began, "%Y%m%dT%H%M%S"))) / 3600
 
 
 async def sweep(target: Target, state: State, catalogue: TargetCatalogue, choices: Sequence[Choice]) -> dict[str, str]:
@@ -65,6 +67,16 @@ async def sweep(target: Target, state: State, catalogue: TargetCatalogue, choice
             await target.execute(sql.drop(target.names.ours(each.table.name)), doing="cannot drop an abandoned table")
         elif each.is_previous:
             kept[each.of] = each.table.name
+    await _sweep_stage(target, state)
     if old:
         await target.sweep_ledger()
     return kept
+
+
+async def _sweep_stage(target: Target, state: State) -> None:
+    """Removes the staged files of invocations that are over: none of their runs holds a lease any more."""
+    live = {str(lease["run_id"]).partition("_")[0] for lease in await state.leases()}
+    for folder in await target.staged_folders() - live - {target.stage_path}:
+        match = _FOLDER.fullmatch(folder)
+        if match and (_age_h(match[1]) >= ABANDONED_H or await state.began(folder)):
+            await target.sweep_stage(folder)

@@ -43,9 +43,9 @@ class Names:
     def ours(self, name: str) -> str:
         return f"{quote(self.database)}.{quote(self.state_schema)}.{quote(name)}"
 
-    def stage(self, path: str) -> str:
+    def stage(self, path: str = "") -> str:
         """A stage location; it ends with `/`, since LIST and REMOVE match by prefix."""
-        return f"@{self.ours('STAGE')}/{path}/"
+        return f"@{self.ours('STAGE')}/{path}/" if path else f"@{self.ours('STAGE')}/"
 
 
 def landing_name(target_name: str, run_id: str) -> str:
@@ -155,6 +155,11 @@ def put(names: Names, path: str, file: str, codec: str, parallel: int = 4) -> st
         f"PUT {sf_literal('file://' + file)} {sf_literal(names.stage(path))} PARALLEL = {parallel}"
         f" AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = {CODECS[codec]} OVERWRITE = TRUE"
     )
+
+
+def list_stage(names: Names) -> str:
+    """A line a file; its name is `stage/path/file`."""
+    return f"LIST {sf_literal(names.stage())}"
 
 
 def remove(names: Names, path: str) -> str:

@@ -36,4 +36,4 @@ class State(Protocol):
         """The leases now held: table, run_id, owner, seconds left."""
 
     async def began(self, run_id: str) -> bool:
-        """The run began in this state's sight: where it holds no lease any more, what it left behind is dead."""
+        """The run, or one of the invocation, began in this state's sight: without a lease, what it left is dead."""

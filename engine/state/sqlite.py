@@ -141,4 +141,5 @@ def _leases(db: sqlite3.Connection) -> list[dict[str, Any]]:
 
 
 def _began(run_id: str, db: sqlite3.Connection) -> bool:
-    return db.execute("SELECT 1 FROM run WHERE run_id = ?", [run_id]).fetchone() is not None
+    found = db.execute("SELECT 1 FROM run WHERE run_id = ? OR run_id GLOB ? LIMIT 1", [run_id, f"{run_id}_*"])
+    return found.fetchone() is not None

@@ -181,8 +181,15 @@ class Target:
             return sql.insert_watermark(self.names), [table, *values, table]
         return sql.update_watermark(self.names), [*values, table, was.version]
 
-    async def sweep_stage(self) -> None:
-        await self.execute(sql.remove(self.names, self.stage_path), doing="cannot remove the staged files")
+    async def staged_folders(self) -> set[str]:
+        """The folders on the stage, one an invocation."""
+        rows = await self.execute(sql.list_stage(self.names), doing="cannot list the stage")
+        return {str(row[0]).split("/")[1] for row in rows if str(row[0]).count("/") > 1}
+
+    async def sweep_stage(self, folder: str | None = None) -> None:
+        """Removes an invocation's staged files; this one's, if no other is named."""
+        statement = sql.remove(self.names, folder or self.stage_path)
+        await self.execute(statement, doing="cannot remove the staged files")
 
     async def sweep_ledger(self) -> None:
         await self.execute(sql.delete_ledger(self.names), [LEDGER_DAYS], doing="cannot tidy the ledger")
