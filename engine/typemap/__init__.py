@@ -77,7 +77,7 @@ def map_table(
         for name in sorted(policies.keys() - {column.name for column in table.columns})
     ]
     if not table.columns:
-        faults.append(f"{table.label}: the table has no columns; leave it out")
+        faults.append(f"{table.label}: the table has no columns; leave it out of the configuration")
     fields: list[Field] = []
     notes: list[str] = []
     for column in table.columns:
@@ -190,6 +190,7 @@ def _side(column: Column, field: Field, guard: Guard) -> Field:
 
 
 def _name_faults(fields: list[Field]) -> list[str]:
+    rename = "at the source, or leave it out with exclude_columns"
     faults = []
     owners: dict[str, list[str]] = defaultdict(list)
     for field in fields:
@@ -197,17 +198,16 @@ def _name_faults(fields: list[Field]) -> list[str]:
         if len(field.target) > NAME_CHARACTERS_MAX:
             faults.append(
                 f"column {field.source!r} becomes a name of {len(field.target)} characters, and {NAME_CHARACTERS_MAX} "
-                "are allowed; rename it at the source, or read a view that does"
+                f"are allowed; rename it {rename}"
             )
         if field.target in NAMES_RESERVED:
             faults.append(
-                f"column {field.source!r}: no column can be named {field.target} at the target; rename it at the "
-                "source, or read a view that does"
+                f"column {field.source!r}: no column can be named {field.target} at the target; rename it {rename}"
             )
     for target, names in owners.items():
         if len(names) > 1:
             faults.append(
                 f"columns {' and '.join(map(repr, names))} both become {target}, since names arrive in upper case; "
-                "rename one at the source, or read a view that does"
+                f"rename one {rename}"
             )
     return faults

@@ -86,10 +86,9 @@ _VECTORS = {"vector", "halfvec"}
 
 
 def bottom(ref: TypeRef) -> TypeRef:
-    """The type under all domains, with the modifier in force."""
+    """The type under all domains; a domain's modifier stands with its base."""
     while ref.base is not None:
-        typmod = ref.base.typmod if ref.base.typmod != -1 else ref.typmod
-        ref = replace(ref.base, typmod=typmod)
+        ref = ref.base
     return ref
 
 

@@ -1,5 +1,7 @@
 """A value with an exact form is staged as PostgreSQL prints it; one without is found, named and counted."""
 
+import math
+
 import asyncpg
 import pytest
 
@@ -62,24 +64,24 @@ EXACT = {
 }  # fmt: skip
 
 CONVERTED = [
-    ("bytea", r"\x00ff5c78", "00ff5c78", r"\x00ff5c78"),
-    ("bytea", "", "", r"\x"),
-    ("money", "-92233720368547758.08", "-92233720368547758.08", "-$92,233,720,368,547,758.08"),
-    ("json", '  {"b": 1,\n "a": [ ] }', '  {"b": 1,\n "a": [ ] }', None),
-    ("json", "null", "null", None),
-    ("json", '""', '""', None),
-    ("jsonb", '{"b":1.50,"a":null}', '{"a": null, "b": 1.50}', None),
-    ("jsonb", "null", "null", None),
-    ("int[]", "{}", "[]", None),
-    ("int[]", "{{1,2},{NULL,4}}", "[[1,2],[null,4]]", None),
-    ("text[]", '{NULL,"null","","a\\\\b"}', '[null,"null","","a\\\\b"]', None),
-    ("float8[]", "{NaN,-Infinity,1e300}", '["NaN","-Infinity",1e+300]', None),
-    ("numeric[]", "{" + "9" * 38 + ",NaN}", "[" + "9" * 38 + ',"NaN"]', None),
-    ("bytea[]", '{"\\\\x00ff"}', '["\\\\x00ff"]', None),
-    ("timestamptz[]", "{2024-01-01 00:00:00+01}", '["2023-12-31T23:00:00+00:00"]', None),
-    ("date[]", "{infinity}", '["infinity"]', None),
-    ("boolean[]", "{t,f}", "[true,false]", None),
-    ("jsonb[]", '{"{\\"a\\":1}"}', '[{"a": 1}]', None),
+    ("bytea", r"\x00ff5c78", "00ff5c78"),
+    ("bytea", "", ""),
+    ("money", "-92233720368547758.08", "-92233720368547758.08"),
+    ("json", '  {"b": 1,\n "a": [ ] }', '  {"b": 1,\n "a": [ ] }'),
+    ("json", "null", "null"),
+    ("json", '""', '""'),
+    ("jsonb", '{"b":1.50,"a":null}', '{"a": null, "b": 1.50}'),
+    ("jsonb", "null", "null"),
+    ("int[]", "{}", "[]"),
+    ("int[]", "{{1,2},{NULL,4}}", "[[1,2],[null,4]]"),
+    ("text[]", '{NULL,"null","","a\\\\b"}', '[null,"null","","a\\\\b"]'),
+    ("float8[]", "{NaN,-Infinity,1e300}", '["NaN","-Infinity",1e+300]'),
+    ("numeric[]", "{" + "9" * 38 + ",NaN}", "[" + "9" * 38 + ',"NaN"]'),
+    ("bytea[]", '{"\\\\x00ff"}', '["\\\\x00ff"]'),
+    ("timestamptz[]", "{2024-01-01 00:00:00+01}", '["2023-12-31T23:00:00+00:00"]'),
+    ("date[]", "{infinity}", '["infinity"]'),
+    ("boolean[]", "{t,f}", "[true,false]"),
+    ("jsonb[]", '{"{\\"a\\":1}"}', '[{"a": 1}]'),
 ]
 
 DIGITS_38 = "1234567890" * 3 + "12345678"
@@ -126,6 +128,7 @@ LOST = [
     ("json", '{"\\\\\\u0000": 1}', "nul"),
     ("json", '"\\ud83d"', "surrogate"),
     ("json", '"\\ude00\\ud83d"', "surrogate"),
+    ("json", '"x\\uDC00"', "surrogate"),
     ("json", '"\\ud83d\\\\\\ude00"', "surrogate"),
     ("json", '"\\ud83d\\ud83d\\ude00\\ude00"', "surrogate"),
     ("jsonb", "1" + DIGITS_38, "digits"),
@@ -170,10 +173,34 @@ async def test_canonical_text_is_null_only_for_null(connection, type_name):
     assert [row[0] is None for row in rows] == [False] * len(EXACT[type_name]) + [True]
 
 
-@pytest.mark.parametrize(("type_name", "value", "form", "bare"), CONVERTED)
+async def test_times_are_compared_to_the_microsecond(connection):
+    for type_name, value, text in [
+        ("timestamp", "1969-12-31 23:59:59.999999", "-1"),
+        ("timestamptz", "9999-12-31 23:59:59.999999+00", "253402300799999999"),
+        ("time", "00:00:00.000001", "00:00:00.000001"),
+        ("date", "0001-01-01", "-719162"),
+    ]:
+        name = await filled(connection, type_name, [value])
+        field = (await mapped(connection, name)).fields[0]
+        assert await connection.fetchval(f"SELECT {field.canonical_source} FROM {name} LIMIT 1") == text
+
+
+async def test_doubles_that_differ_have_canonical_texts_that_differ(connection):
+    """By the last bit, around every power of two: where the bands of the text begin and end, and within them."""
+    powers = [2.0**n for n in range(-1074, 1024)]
+    values = [v for power in powers for v in (math.nextafter(power, 0.0), power, math.nextafter(power, math.inf))]
+    values = sorted({v for v in [*values, 0.1, math.pi * 1e-100, math.inf] for v in (v, -v)})
+    await connection.execute("CREATE TEMP TABLE doubles (c float8)")
+    await connection.copy_records_to_table("doubles", records=[(v,) for v in [*values, math.nan]])
+    field = (await mapped(connection, "pg_temp.doubles")).fields[0]
+    texts = [row[0] for row in await connection.fetch(f"SELECT {field.canonical_source} FROM doubles")]
+    assert len(set(texts)) == len(values) + 1  # 0 and -0 are equal, and one in the set
+    assert None not in texts
+
+
+@pytest.mark.parametrize(("type_name", "value", "form"), CONVERTED)
 @pytest.mark.parametrize("on_loss", ["error", "null"])
-async def test_a_value_is_staged_in_the_form_that_the_target_reads(connection, type_name, value, form, bare, on_loss):
-    await connection.execute("SET lc_monetary = 'C'" if type_name != "money" else "SELECT 1")
+async def test_a_value_is_staged_in_the_form_that_the_target_reads(connection, type_name, value, form, on_loss):
     name = await filled(connection, type_name, [value])
     fields, rows = await column(connection, name, on_loss)
     assert rows == [form, None]

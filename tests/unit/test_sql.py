@@ -56,8 +56,10 @@ def test_a_window_reads_what_lies_after_the_watermark(window, conditions):
         (
             Cursor("at", "timestamp", resolution_us=1000),
             True,
-            "\"at\" < (('H'::timestamptz - make_interval(secs => 2)) AT TIME ZONE 'UTC')"
-            " - make_interval(secs => 0.001)",
+            (
+                "\"at\" < (('H'::timestamptz - make_interval(secs => 2)) AT TIME ZONE 'UTC')"
+                " - make_interval(secs => 0.001)"
+            ),
         ),
         (
             DAY,
@@ -173,10 +175,11 @@ def test_evolution_is_drop_add_and_widen():
 
 def test_the_checksum_is_the_sum_of_the_low_60_bits_of_each_row_s_md5():
     assert source.checksum((ID, TEXT), "FROM t") == (
-        "SELECT count(*), coalesce(sum(('x' || substr(md5((coalesce(\"id\"::text, '~'))), 18, 15))::bit(60)::bigint), 0)"
-        "::numeric FROM t"
+        "SELECT count(*), coalesce(sum(('x' || substr(md5((coalesce(\"id\"::text, '~'))), 18, 15))::bit(60)::bigint), "
+        "0)::numeric FROM t"
     )
     assert target.checksum("t", (ID, TEXT)) == (
-        "SELECT COUNT(*), COALESCE(SUM(BITAND(MD5_NUMBER_LOWER64(COALESCE(TO_VARCHAR(\"ID\"), '~')), "
+        "SELECT COUNT(*), COALESCE(SUM(BITAND("
+        "MD5_NUMBER_LOWER64(COALESCE(TO_VARCHAR(\"ID\"), '~')), "
         "1152921504606846975)), 0) FROM t"
     )

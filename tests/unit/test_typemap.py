@@ -282,6 +282,7 @@ def test_duplicate_keys_are_counted_by_servers_that_can():
     assert new.fields[0].losses[-1].reason == "duplicate"
     assert "IS NOT JSON" not in new.fields[0].select  # the target refuses it by itself
     assert "IS NOT JSON" in field(ref("json"), "null", version=160000).select
+    assert map_table(table(ref("jsonb")), {}, {}).notes == ()
 
 
 # --- measured ---------------------------------------------------------------------------------------------------
@@ -411,7 +412,7 @@ def test_all_faults_of_a_table_are_told_together():
         ("n", ref("numeric")), ("d", ref("date")), ("d__pg_text", ref("text")),
         policies={"gone": ColumnPolicy(), "d": ColumnPolicy("text")}, measured={"n": Measured(1, 0, 2)},
     )  # fmt: skip
-    rename = "at the source, or read a view that does"
+    rename = "at the source, or leave it out with exclude_columns"
     both = f"since names arrive in upper case; rename one {rename}"
     assert [fault.removeprefix("shop.orders: ") for fault in found] == [
         "a policy names the column 'gone', which the table does not have; correct the name",
@@ -424,7 +425,7 @@ def test_all_faults_of_a_table_are_told_together():
 
 
 def test_a_table_without_columns_is_refused():
-    assert faults() == ["shop.orders: the table has no columns; leave it out"]
+    assert faults() == ["shop.orders: the table has no columns; leave it out of the configuration"]
 
 
 def test_braces_in_a_name_are_only_characters():
