@@ -43,7 +43,7 @@ class Choice:
         return self.table.label
 
 
-def choose(resolved: Resolved, table: Table, catalogue: TargetCatalogue, target_key: str) -> Choice:
+def choose(resolved: Resolved, table: Table, catalogue: TargetCatalogue, target_key: str, *, standby: bool) -> Choice:
     """Brings a configured table together with its two sides. Raises RefusedError with all faults found so far."""
     faults = []
     options, existing = resolved.options, catalogue.tables.get(resolved.target_name)
@@ -51,6 +51,10 @@ def choose(resolved: Resolved, table: Table, catalogue: TargetCatalogue, target_
         faults.append(
             f"{table.label}: row-level security would hide rows from this role; give the role BYPASSRLS, "
             "read as the owner, or exclude the table"
+        )
+    if table.unlogged and standby:
+        faults.append(
+            f"{table.label}: it is unlogged, and a standby has no rows of such a table; read it from the primary"
         )
     if existing is not None and not existing.is_table:
         faults.append(f"{table.label}: {resolved.target_name} is a view at the target; drop it, or set target_name")
@@ -190,7 +194,7 @@ class Preflight:
 
     async def _fields(self, choice: Choice, window: Window | None) -> tuple[tuple[Field, ...], list[str]]:
         measured = await self._measured(choice, window)
-        mapped = map_table(choice.table, self._policies(choice), measured)
+        mapped = map_table(choice.table, self._policies(choice), measured, version=self._snapshot.version)
         return mapped.fields, list(mapped.notes)
 
     def _policies(self, choice: Choice) -> dict[str, ColumnPolicy]:

@@ -153,18 +153,34 @@ async def opened(
 ) -> AsyncIterator[Opened]:
     horizon = await _horizon(config, chosen)
     source, _ = addresses(config)
-    relations = [relation for _, relation in chosen]
-    async with open_snapshot(source, relations, config.limits.readers) as snapshot:
-        tables = await snapshot.tables(relations)
+    async with open_snapshot(source, [relation for _, relation in chosen], config.limits.readers) as snapshot:
+        refused += _busy(chosen, snapshot.busy)
+        tables = await snapshot.tables([relation for _, relation in chosen if relation.oid not in snapshot.busy])
         catalogue = await target.catalogue()
         preflight = Preflight(config, snapshot, horizon, catalogue.streamed)
         found = Opened(snapshot, preflight, catalogue, refused=refused)
         for each, relation in chosen:
+            if relation.oid in snapshot.busy:
+                continue
             try:
-                found.choices.append(choose(each, tables[relation.oid], catalogue, target_key(config, each)))
+                table = choose(
+                    each, tables[relation.oid], catalogue, target_key(config, each), standby=snapshot.standby
+                )
+                found.choices.append(table)
             except RefusedError as error:
                 found.refused.append(Refused(each.label, each.target_name, each.options.mode, error.faults))
         yield found
+
+
+def _busy(chosen: Sequence[tuple[Resolved, Relation]], busy: set[int]) -> list[Refused]:
+    return [
+        Refused(
+            each.label, each.target_name, each.options.mode,
+            [f"{each.label}: another session holds a lock on it; run again later, or raise source.lock_timeout_s"],
+        )
+        for each, relation in chosen
+        if relation.oid in busy
+    ]  # fmt: skip
 
 
 def target_key(config: Config, resolved: Resolved) -> str:

@@ -27,7 +27,7 @@ class Relation:
 _RELATIONS = """
 SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relispartition,
        has_schema_privilege(n.oid, 'USAGE')
-       AND (has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT'))
+       AND has_table_privilege(c.oid, 'SELECT')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%' AND c.relpersistence <> 't'

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
+import asyncpg
 
 from engine.errors import RefusedError, SourceError
 from engine.model import Table
@@ -20,7 +21,7 @@ from engine.source.connection import Address, Connection, Translated, connect, c
 from engine.sql.source import relation as quoted_relation
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_IDENTITY = "SELECT pg_current_snapshot()::text"
+_IDENTITY = "SELECT pg_current_snapshot()::text, pg_is_in_recovery()"
 
 
 class Snapshot:
@@ -30,6 +31,11 @@ class Snapshot:
         self.id = snapshot_id
         self.readers = readers
         self.holder = holder
+        self.busy: set[int] = set()
+        """Relations that could not be locked, so that nothing is known of them."""
+        self.standby = False
+        self.version = holder.get_server_version().major * 10000
+        """As `server_version_num`, to the major."""
         self._address = address
         self._identity = identity
         self._slots = anyio.Semaphore(readers)
@@ -50,9 +56,9 @@ class Snapshot:
     async def _open(self) -> Connection:
         connection = await connect(self._address)
         try:
-            with Translated("cannot join the run's snapshot"):
+            with Translated("cannot join the run's snapshot (its holder may have lost its connection)"):
                 await connection.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT {literal(self.id)}")
-                seen = await connection.fetchval(_IDENTITY)
+                seen, _ = await connection.fetchrow(_IDENTITY)
         except BaseException:
             connection.terminate()
             raise
@@ -82,19 +88,41 @@ class Snapshot:
 
 @asynccontextmanager
 async def open_snapshot(address: Address, relations: Sequence[Relation], readers: int) -> AsyncIterator[Snapshot]:
-    """Locks the relations and exports a snapshot that lives until the context ends."""
+    """Locks the relations and exports a snapshot that lives until the context ends.
+
+    A relation that another session keeps locked for longer than the lock timeout is in `Snapshot.busy`.
+    """
     async with connected(address) as holder:
-        locked = [quoted_relation(r.schema, r.name) for r in relations if r.kind in ("r", "p")]
-        names = ", ".join(f"{r.schema}.{r.name}" for r in relations[:5])
-        with Translated(f"cannot lock {names}{' and more' if len(relations) > 5 else ''}"):
-            await holder.execute(_BEGIN)
-            if locked:
-                await holder.execute(f"LOCK TABLE {', '.join(locked)} IN ACCESS SHARE MODE")
+        busy = await _lock(holder, [r for r in relations if r.kind in ("r", "p")])
         with Translated("cannot export a snapshot"):
             snapshot_id = await holder.fetchval("SELECT pg_export_snapshot()")
-            identity = await holder.fetchval(_IDENTITY)
+            identity, standby = await holder.fetchrow(_IDENTITY)
         snapshot = Snapshot(address, holder, snapshot_id, identity, readers)
+        snapshot.busy, snapshot.standby = busy, standby
         try:
             yield snapshot
         finally:
             snapshot.close()
+
+
+async def _lock(holder: Connection, relations: Sequence[Relation]) -> set[int]:
+    """Locks in one statement; where that takes too long, one by one without waiting. Returns the oids that are busy."""
+    names = {r.oid: quoted_relation(r.schema, r.name) for r in relations}
+    busy: set[int] = set()
+    with Translated(f"cannot lock {len(names)} tables"):
+        await holder.execute(_BEGIN)
+        if not names:
+            return busy
+        try:
+            await holder.execute(f"LOCK TABLE {', '.join(names.values())} IN ACCESS SHARE MODE")
+        except asyncpg.LockNotAvailableError:
+            await holder.execute(f"ROLLBACK; {_BEGIN}")
+            for oid, name in names.items():
+                await holder.execute("SAVEPOINT s")
+                try:
+                    await holder.execute(f"LOCK TABLE {name} IN ACCESS SHARE MODE NOWAIT")
+                except asyncpg.LockNotAvailableError:
+                    busy.add(oid)
+                    await holder.execute("ROLLBACK TO s")
+                await holder.execute("RELEASE s")  # a subtransaction cannot export a snapshot
+    return busy

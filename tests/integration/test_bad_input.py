@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import through
+from tests.conftest import connected, through
 
 TABLE = "CREATE TABLE t (id int PRIMARY KEY, v text, at timestamptz DEFAULT now())"
 ROWS = "INSERT INTO t SELECT n, 'secret value ' || n FROM generate_series(1, 100) AS n"
@@ -245,3 +245,23 @@ async def test_an_interrupt_ends_a_run_cleanly(case):
     assert case.engine.target('SELECT COUNT(*) FROM {db}."SHOP"."T"') == [(100,)]
     ran = case.run({"name": "public.t"})
     assert ran.code == 0, ran.log
+
+
+async def test_a_table_that_another_session_has_locked_fails_alone(case):
+    await case.engine.source("CREATE TABLE free (a int)")
+    async with connected(case.engine.dsn) as other, other.transaction():
+        await other.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        ran = await asyncio.to_thread(case.run, {"name": "public.*"}, source={"lock_timeout_s": 1})
+    case.says(ran, 1, "public.t: another session holds a lock", "source.lock_timeout_s")
+    assert {t["table"]: t["status"] for t in ran.output["tables"]} == {"public.t": "FAILED", "public.free": "COMPLETE"}
+    case.untouched()
+
+
+async def test_an_unlogged_table_on_a_standby_is_refused_by_name(case, postgres, standby, replayed):
+    """F13: a standby has no rows of it."""
+    await case.engine.source("CREATE UNLOGGED TABLE quick (a int)")
+    await replayed()
+    dsn = case.engine.dsn.replace(f":{postgres.port}", f":{standby.port}")
+    ran = await asyncio.to_thread(case.run, {"name": "public.*"}, source={"dsn": dsn})
+    case.says(ran, 1, "public.quick: it is unlogged", "read it from the primary")
+    assert {t["table"]: t["status"] for t in ran.output["tables"]} == {"public.t": "COMPLETE", "public.quick": "FAILED"}
