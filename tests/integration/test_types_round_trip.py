@@ -5,7 +5,7 @@ import gzip
 import json
 import uuid
 from datetime import date, datetime, time
-from decimal import Context, Decimal
+from decimal import Context, Decimal, Inexact
 from itertools import zip_longest
 
 import pytest
@@ -99,8 +99,7 @@ def as_target(text, target_type):
     if text is None or kind == "VARCHAR":
         return text
     if kind == "NUMBER":
-        value = Decimal(text)
-        return int(value) if target_type.endswith(",0)") else value
+        return exact(Decimal(text))
     read = {
         "FLOAT": lambda: repr(float(text) + 0.0),
         "BOOLEAN": lambda: text == "t",
@@ -113,6 +112,11 @@ def as_target(text, target_type):
         "ARRAY": lambda: as_json(text),
     }
     return read[kind]()
+
+
+def exact(number):
+    """Equal for equal numbers: the text has the decimals that PostgreSQL keeps, the target those of its type."""
+    return Context(prec=38, traps=[Inexact]).normalize(Decimal(number))
 
 
 def as_json(text):
@@ -129,6 +133,8 @@ def read_back(value, target_type):
     kind = target_type.partition("(")[0]
     if value is None:
         return None
+    if kind == "NUMBER":
+        return exact(value)
     if kind == "FLOAT":
         return repr(value + 0.0)
     if kind == "TIMESTAMP_TZ":
