@@ -108,6 +108,7 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
         house.run("BEGIN")
         house.run("INSERT INTO T VALUES (2)")
         os.kill(endpoint.pid, signal.SIGKILL)
+        connection.close(retry=False)
     with serve(tmp_path) as endpoint:
         house = House(open_connection(endpoint), "D", "S", tmp_path)
         assert house.run('SELECT "a" FROM D.S.T') == [(1,)]
