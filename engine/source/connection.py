@@ -53,18 +53,20 @@ async def connect(address: Address) -> Connection:
             statement_cache_size=0,
         )
         try:
-            await connection.execute(sql.pin(address.statement_timeout_s, address.lock_timeout_s))
+            await _prepare(connection, address)
         except BaseException:
             connection.terminate()
             raise
-    version = connection.get_server_version()
-    if version.major < VERSION_MIN:
-        connection.terminate()
-        raise SourceError(
-            f"the source at {address.place} is PostgreSQL {version.major}",
-            remedy="Borealis needs PostgreSQL 14 or newer",
-        )
     return connection
+
+
+async def _prepare(connection: Connection, address: Address) -> None:
+    version = connection.get_server_version().major
+    if version < VERSION_MIN:
+        raise SourceError(
+            f"the source at {address.place} is PostgreSQL {version}", remedy="Borealis needs PostgreSQL 14 or newer"
+        )
+    await connection.execute(sql.pin(version, address.statement_timeout_s, address.lock_timeout_s))
 
 
 @asynccontextmanager

@@ -39,11 +39,23 @@ PINNED = {
 `row_security = off` makes PostgreSQL refuse a query whose rows a policy would hide, rather than hide them."""
 
 
-def pin(statement_timeout_s: float, lock_timeout_s: float) -> str:
-    settings = PINNED | {
-        "statement_timeout": str(round(statement_timeout_s * 1000)),
-        "lock_timeout": str(round(lock_timeout_s * 1000)),
+PINNED_SINCE = {17: {"transaction_timeout": "0"}}
+"""The same, by the major version that brought them."""
+
+
+def pin(version: int, statement_timeout_s: float, lock_timeout_s: float) -> str:
+    """`version` is the server's major version."""
+    newer = {
+        name: value for since, values in PINNED_SINCE.items() if version >= since for name, value in values.items()
     }
+    settings = (
+        PINNED
+        | newer
+        | {
+            "statement_timeout": str(round(statement_timeout_s * 1000)),
+            "lock_timeout": str(round(lock_timeout_s * 1000)),
+        }
+    )
     return "; ".join(f"SET {name} = {literal(value)}" for name, value in settings.items())
 
 
