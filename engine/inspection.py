@@ -137,7 +137,7 @@ async def verify(config: Config, names: Sequence[str], *, level: str = "checksum
         async with opened(config, made.target, chosen, refused) as found:
             plans, more = await found.plan_all(full=True)
             results = [
-                VerifyResult(each.label, each.target_name, level, error="\n".join(each.faults))
+                VerifyResult(each.label, made.target.names.table(each.target_name), level, error="\n".join(each.faults))
                 for each in [*found.refused, *more]
             ]
             results += [await _compare(made.target, found, plan, level) for plan in plans.values()]

@@ -89,7 +89,8 @@ async def _leases(made: Parts, chosen: list[tuple[Resolved, Relation]], receipts
         except BorealisError as error:
             if error.code != "lease":
                 raise
-            receipt = Receipt(each.label, each.target_name, each.options.mode, run_id=run_id)
+            target = made.target.names.table(each.target_name)
+            receipt = Receipt(each.label, target, each.options.mode, run_id=run_id)
             fail(receipt, error)
             receipts.append(receipt)
             chosen.remove((each, relation))
@@ -200,6 +201,7 @@ def receipt_json(receipt: Receipt) -> dict[str, Any]:
 
 
 def _refused_receipt(made: Parts, refused: Refused) -> Receipt:
-    receipt = Receipt(refused.label, refused.target_name, refused.mode, run_id=made.run_id)
+    target = made.target.names.table(refused.target_name)
+    receipt = Receipt(refused.label, target, refused.mode, run_id=made.run_id)
     fail(receipt, RefusedError(refused.faults))
     return receipt
