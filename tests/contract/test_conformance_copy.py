@@ -98,6 +98,15 @@ def test_a_refused_field_is_named(house: House, kind: str, field: str, errno: in
     assert house.one(f"SELECT COUNT(*) FROM {table}") == 0
 
 
+@pytest.mark.parametrize(("field", "errno"), [("NaN", 100038), ("x", 100038), ("1000.00", 100039)])
+def test_a_refused_number_is_named_where_all_columns_are_numbers(house: House, field: str, errno: int) -> None:
+    table = house.table('"N" NUMBER(10,0), "X" NUMBER(5,2)')
+    house.put(f"1,1\n2,{field}\n")
+    with pytest.raises(ProgrammingError, match=r"line 2.*\n.*\"T\"\[\"X\":2\]") as caught:
+        house.copy(table)
+    assert caught.value.errno == errno
+
+
 @pytest.mark.parametrize(
     ("kind", "field", "value"),
     [

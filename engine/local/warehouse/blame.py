@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def blame(attempt: Attempt, cursor: Cursor, error: Exception) -> SqlError:
     """The error as Snowflake words it: the file, the line and the column."""
     text = str(error)
-    if "CSV Error on Line" in text or "GZIP" in text:
+    # where all columns are plain casts DuckDB lets its reader do them, and a value's fault reads like one of the file
+    if ("CSV Error on Line" in text and "Error when converting column" not in text) or "GZIP" in text:
         return _csv_fault(attempt.files, text)
     for file in attempt.files:
         found = _refused(attempt, cursor, file)
