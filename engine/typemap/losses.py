@@ -134,8 +134,22 @@ _ESCAPES_LOST = (
     ("surrogate", f"regexp_replace({_PLAIN}, {_PAIR}, '', 'g') ~ {_SURROGATE}"),
 )
 _ESCAPES_KEPT = f"(x NOT LIKE {_ESCAPE_U} OR NOT ({' OR '.join(condition for _, condition in _ESCAPES_LOST)}))"
-_DUPLICATE = ("duplicate", f"({_ESCAPES_KEPT} AND x IS NOT JSON WITH UNIQUE KEYS)")
-"""IS JSON is also false for lost escapes."""
+_DIGITS_LOST = f"(x ~ {literal(_LONG_OR_EXPONENT)} AND {_DIGITS})"
+
+
+def _keys(text: str) -> str:
+    """How many keys the objects of a JSON text have: colons outside its strings."""
+    bare = f"regexp_replace(replace({text}, {_ESCAPED}, '__'), {_STRINGS}, '', 'g')"
+    return f"(length({bare}) - length(replace({bare}, ':', '')))"
+
+
+_DUPLICATE = f"({_ESCAPES_KEPT} AND x IS NOT JSON WITH UNIQUE KEYS)"
+"""IS JSON is also false for lost escapes. PostgreSQL 16 and newer have it."""
+_DUPLICATE_BEFORE_16 = (
+    f"CASE WHEN octet_length(x) <= {TEXT_BYTES_MAX} AND {_ESCAPES_KEPT} AND NOT {_DIGITS_LOST}"
+    f" THEN {_keys('x')} > {_keys('x::jsonb::text')} ELSE false END"
+)
+"""jsonb keeps one of equal keys; the conditions before it are what the cast would fail at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +162,8 @@ class Written:
     """Text that a user wrote: with numbers, and exponents, escapes, duplicate keys."""
 
 
-def json(text: str, written: Written, *, unique_keys: bool) -> Guard | None:
-    """Of JSON text; None where nothing can be lost. `unique_keys`: PostgreSQL 16 can tell duplicate keys."""
+def json(text: str, written: Written, *, is_json: bool) -> Guard | None:
+    """Of JSON text; None where nothing can be lost. `is_json`: the server has the predicate IS JSON."""
     if not written.numbers:
         return None
     tests, losses = [f"octet_length(x) <= {TEXT_BYTES_MAX}"], [("size", f"octet_length(x) > {TEXT_BYTES_MAX}")]
@@ -159,7 +173,7 @@ def json(text: str, written: Written, *, unique_keys: bool) -> Guard | None:
     seen = literal(_LONG_OR_EXPONENT if written.verbatim else _LONG)
     tests.append(f"(x !~ {seen} OR NOT {_DIGITS})")
     losses.append(("digits", f"(x ~ {seen} AND {_DIGITS})"))
-    refused = (_DUPLICATE,) if written.verbatim and unique_keys else ()
+    refused = (("duplicate", _DUPLICATE if is_json else _DUPLICATE_BEFORE_16),) if written.verbatim else ()
     return Guard(" AND ".join(tests), tuple(losses), "int4::text", text, refused)
 
 

@@ -170,12 +170,10 @@ def _written(ref: TypeRef) -> Written:
 
 def _json(ref: TypeRef, version: int, value: str = "to_json({})::text") -> Rule:
     written = _written(ref)
-    guard = losses.json(value, written, unique_keys=version >= 160000)
+    guard = losses.json(value, written, is_json=version >= 160000)
     if ref.is_array:
         return parsed("ARRAY", losses.array(guard), value)
-    uncounted = written.verbatim and version < 160000
-    note = "duplicate keys are refused by the target, and counted only by PostgreSQL 16 and later" if uncounted else ""
-    return replace(parsed("VARIANT", guard, value), note=note)
+    return parsed("VARIANT", guard, value)
 
 
 # --- types that a user asks for -------------------------------------------------------------------------------------
