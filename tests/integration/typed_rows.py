@@ -21,7 +21,9 @@ async def reading(dsn):
     """A connection with what the engine pins, that may write."""
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
-        await connection.execute(sql.pin(0, 10) + "; SET default_transaction_read_only = off")
+        await connection.execute(
+            sql.pin(connection.get_server_version().major, 0, 10) + "; SET default_transaction_read_only = off"
+        )
         yield connection
     finally:
         await connection.close(timeout=10)
