@@ -13,7 +13,7 @@ import stamina.instrumentation
 
 from engine.config import Config, Resolved
 from engine.connect import addresses, names_of, sessions
-from engine.errors import RefusedError
+from engine.errors import RefusedError, SourceError
 from engine.model import Mode
 from engine.pipeline import Unwrapped
 from engine.plan import TablePlan
@@ -103,6 +103,12 @@ class Opened:
                     plans[choice.label] = await self.preflight.plan(choice, full=full)
                 except RefusedError as error:
                     refused.append(Refused(choice.label, choice.target_name, choice.options.mode, error.faults))
+                except SourceError as error:
+                    if error.retryable:
+                        raise
+                    # a view that fails, or was never filled, is the fault of this table alone
+                    faults = [str(error)]
+                    refused.append(Refused(choice.label, choice.target_name, choice.options.mode, faults))
 
         choices = iter(self.choices)
         with Unwrapped():
