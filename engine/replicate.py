@@ -75,6 +75,7 @@ class Replication:
             with self.phases.timed("prepare"):
                 await self._prepare()
             await self._copy(self.plan, self._landing)
+            await self._note_waiting()
             with self.phases.timed("gates"):
                 await self._gates(landing)
             if self.plan.mode == "full":
@@ -148,6 +149,17 @@ class Replication:
             {"column": column, "reason": reason, "policy": policies[column], "rows": rows}
             for (column, reason), rows in sorted(copied.losses.items())
         ]
+
+    async def _note_waiting(self) -> None:
+        """A schema change waits behind our lock, and the application's queries behind that."""
+        table = self.plan.table
+        async with self.shared.snapshot.reader() as connection:
+            with Translated(f"cannot look for sessions that wait for {table.label}"):
+                waiting = await connection.fetchval(
+                    source_sql.WAITING, [table.oid, *(leaf.oid for leaf in table.leaves)]
+                )
+        if waiting:
+            self.receipt.notes.append(f"{waiting} sessions wait for a lock on the table until this run ends")
 
     def _pipeline(self, plan: TablePlan, landing: str, run_id: str, progress: Progress) -> Pipeline:
         """`run_id` is the name in the ledger and on the stage: one for each table that is loaded."""

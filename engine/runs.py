@@ -14,7 +14,7 @@ import anyio
 from engine.config import Config, Resolved
 from engine.errors import BorealisError, RefusedError
 from engine.model import Receipt
-from engine.pipeline import Limits
+from engine.pipeline import Limits, Unwrapped
 from engine.plan import TablePlan, biggest_first
 from engine.preflight import Choice
 from engine.replicate import Observer, Replication, Shared, fail
@@ -105,10 +105,11 @@ async def _heartbeats(state: State, leases: dict[str, Lease]) -> AsyncIterator[N
             for lease in leases.values():
                 await state.heartbeat(lease)  # a lost lease is found before its table is published
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(beat)
-        yield
-        tasks.cancel_scope.cancel()
+    with Unwrapped():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(beat)
+            yield
+            tasks.cancel_scope.cancel()
 
 
 async def _replicate_all(
@@ -126,6 +127,9 @@ async def _replicate_all(
     plans, refused = await found.plan_all(full=full)
     plan_seconds = time.monotonic() - began
     found.refused.extend(refused)
+    ordered = biggest_first(plans.values())
+    readers = max((table_plan.readers_max for table_plan in ordered), default=0)
+    await found.snapshot.open_readers(max(readers, len(ordered)), [each.table for each in ordered])
     choices = {choice.label: choice for choice in found.choices}
     limits = Limits(config.limits.readers, config.limits.loaders, config.limits.queue, config.limits.attempts)
     with _spool_directory(config) as directory:
@@ -142,7 +146,7 @@ async def _replicate_all(
             observer,
             previous,
         )
-        waiting = iter(biggest_first(plans.values()))
+        waiting = iter(ordered)
 
         async def replicate_next() -> None:
             for table_plan in waiting:

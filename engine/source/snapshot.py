@@ -23,6 +23,9 @@ from engine.sql.source import relation as quoted_relation
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _IDENTITY = "SELECT pg_current_snapshot()::text, pg_is_in_recovery()"
 
+LOCKED_BY_READERS_MAX = 200
+"""Tables that every reader locks from the start, biggest first: PostgreSQL has room for some 6,000 locks by default."""
+
 
 class Snapshot:
     """A consistent view of the source. `reader()` lends a connection that sees exactly this view."""
@@ -52,6 +55,23 @@ class Snapshot:
                 connection.terminate()
                 raise
             self._idle.append(connection)
+
+    async def open_readers(self, count: int, tables: Sequence[Table]) -> None:
+        """Opens connections and lets each lock the tables now.
+
+        A session that asks later would wait behind a schema change that waits behind us. Where one waits already, this
+        run yields: SourceError, and the holder's locks go with it.
+        """
+        names = [quoted_relation(t.schema, t.name) for t in tables if t.kind in ("r", "p")][:LOCKED_BY_READERS_MAX]
+        while len(self._idle) < min(count, self.readers):
+            self._idle.append(await self._open())
+        for connection in self._idle if names else ():
+            try:
+                await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE NOWAIT")
+            except asyncpg.LockNotAvailableError as error:
+                raise SourceError(
+                    "another session waits to change one of the tables", remedy="this run yields to it; run again later"
+                ) from error
 
     async def _open(self) -> Connection:
         connection = await connect(self._address)

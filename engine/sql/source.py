@@ -229,6 +229,10 @@ def has_older_values(table: Table, columns: Sequence[str], cursor: Cursor, low: 
     )
 
 
+WAITING = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND relation = ANY($1::oid[])"
+"""Sessions that wait for a lock on the tables, such as one that wants to alter them; parameter: oids."""
+
+
 def checksum(fields: Sequence[Field], rows: str) -> str:
     """(rows, sum of the low 60 bits of each row's MD5 over its canonical text)."""
     values = [f"coalesce({f.canonical_source}, '~')" for f in fields if f.canonical_source is not None]

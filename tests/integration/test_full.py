@@ -6,6 +6,12 @@ import asyncpg
 import pytest
 
 from engine import runs
+from engine.errors import SourceError
+from engine.source import catalogue
+from engine.source.connection import Address
+from engine.source.connection import connected as engine_connected
+from engine.source.snapshot import open_snapshot
+from engine.sql.source import WAITING
 from tests.conftest import connected
 
 NUMBERS = "CREATE TABLE t (id int PRIMARY KEY, v text)"
@@ -236,3 +242,33 @@ async def test_identical_rows_of_a_table_without_a_key_are_all_there(engine):
     await engine.source("CREATE TABLE t (a int, b text)", "INSERT INTO t SELECT 1, 'same' FROM generate_series(1, 100)")
     await engine.run_one({"name": "public.t"})
     assert engine.target('SELECT COUNT(*) FROM {db}."SHOP"."T" WHERE "A" = 1 AND "B" = \'same\'') == [(100,)]
+
+
+async def test_a_schema_change_that_waits_behind_the_run_is_noticed(engine):
+    """F25: the run holds its tables as they are; whoever wants to change them is told of in the receipt."""
+    await engine.source(NUMBERS, fill(200_000))
+    async with connected(engine.dsn) as other, asyncio.TaskGroup() as tasks:
+        run = tasks.create_task(engine.run_one({"name": "public.t", "verify": "checksum"}, limits={"readers": 1}))
+        while not await other.fetchval("SELECT count(*) > 1 FROM pg_locks WHERE relation = 't'::regclass AND granted"):
+            await asyncio.sleep(0.01)
+        await other.execute("ALTER TABLE t ADD late int")
+    assert "1 sessions wait for a lock on the table until this run ends" in run.result().notes
+    assert engine.target("SELECT COUNT(*) FROM {db}.INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'SHOP'") == [(2,)]
+
+
+async def test_a_run_yields_to_a_schema_change_that_came_before_its_readers(engine):
+    """The holder has its locks, the ALTER waits behind them, and the readers would wait behind the ALTER."""
+    await engine.source(NUMBERS, fill(10))
+    async with (
+        engine_connected(Address(engine.dsn)) as plain,
+        connected(engine.dsn) as other,
+        asyncio.TaskGroup() as tasks,
+    ):
+        found = [r for r in await catalogue.relations(plain) if r.name == "t"]
+        async with open_snapshot(Address(engine.dsn), found, 2) as snapshot:
+            table = (await snapshot.tables(found))[found[0].oid]
+            tasks.create_task(other.execute("ALTER TABLE t ADD late int"))
+            while not await plain.fetchval(WAITING, [table.oid]):
+                await asyncio.sleep(0.01)
+            with pytest.raises(SourceError, match="this run yields"):
+                await snapshot.open_readers(2, [table])
