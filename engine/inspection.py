@@ -154,18 +154,17 @@ async def _compare(target: Any, found: Opened, plan: TablePlan, level: str) -> V
         changes = "; ".join(plan.evolution.notes())
         result.error = f"{plan.table.label}: the columns differ: {changes}; run it first"
         return result
-    table = target_sql.unmarked(names.table(plan.target_name), found.mark_of(plan))
+    table, deleted = target_sql.unmarked(names.table(plan.target_name), found.mark_of(plan)), found.flag_of(plan)
     try:
         if level == "count":
             async with found.snapshot.reader() as connection:
                 with Translated(f"cannot count {plan.table.label}"):
-                    result.rows_source = await connection.fetchval(
-                        f"SELECT count(*) {source_sql.all_rows_of(plan.table)}"
-                    )
+                    rows = source_sql.unflagged(source_sql.all_rows_of(plan.table, plan.window), deleted)
+                    result.rows_source = await connection.fetchval(f"SELECT count(*) {rows}")
             ((count,),) = await target.execute(target_sql.count(table), doing="cannot count the target")
             result.rows_target = int(count)
         else:
-            result.rows_source, total = await source_checksum(found.snapshot, plan, plan.fields)
+            result.rows_source, total = await source_checksum(found.snapshot, plan, plan.fields, deleted)
             result.checksum_source = str(total)
             result.rows_target, total = await target_checksum(target, table, plan.fields)
             result.checksum_target = str(total)

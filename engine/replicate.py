@@ -324,8 +324,10 @@ class Replication:
             )
 
 
-async def source_checksum(snapshot: Snapshot, plan: TablePlan, fields: Sequence[Field]) -> tuple[int, int]:
-    """(rows, checksum) of the plan's rows as the snapshot has them; one chunk a reader."""
+async def source_checksum(
+    snapshot: Snapshot, plan: TablePlan, fields: Sequence[Field], deleted: Field | None = None
+) -> tuple[int, int]:
+    """(rows, sum) of the plan's rows, but those that `deleted` marks, as the snapshot has them; a chunk a reader."""
     totals = [0, 0]
     chunks = iter(plan.chunks)
 
@@ -333,9 +335,8 @@ async def source_checksum(snapshot: Snapshot, plan: TablePlan, fields: Sequence[
         for chunk in chunks:
             async with snapshot.reader() as connection:
                 with Translated(f"cannot compute the checksum of {plan.table.label}"):
-                    row = await connection.fetchrow(
-                        source_sql.checksum(fields, source_sql.rows_of(plan.table, chunk, plan.window))
-                    )
+                    rows = source_sql.unflagged(source_sql.rows_of(plan.table, chunk, plan.window), deleted)
+                    row = await connection.fetchrow(source_sql.checksum(fields, rows))
             totals[0] += row[0]
             totals[1] += int(row[1])
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import anyio
 import stamina.instrumentation
 
-from engine.config import Config, Resolved
+from engine.config import Config, Resolved, TableOptions
 from engine.connect import addresses, names_of, sessions
 from engine.errors import RefusedError, SourceError
-from engine.model import Mode
+from engine.model import Field, Mode
 from engine.pipeline import Unwrapped
 from engine.plan import TablePlan
 from engine.preflight import Choice, Preflight, choose, number_cursors
@@ -119,8 +119,17 @@ class Opened:
 
     def mark_of(self, plan: TablePlan) -> str | None:
         """The target's column that marks rows as gone at the source, where there is one."""
-        options = next(choice.options for choice in self.choices if choice.label == plan.table.label)
+        options = self._options_of(plan)
         return options.soft_column if options.deletes == "reconcile" else None
+
+    def flag_of(self, plan: TablePlan) -> Field | None:
+        """The source's column that marks rows as deleted, which then are not at the target."""
+        options = self._options_of(plan)
+        incremental = options.mode == "incremental" and options.deletes == "soft"
+        return plan.field_of(options.soft_column) if incremental and options.soft_column else None
+
+    def _options_of(self, plan: TablePlan) -> TableOptions:
+        return next(choice.options for choice in self.choices if choice.label == plan.table.label)
 
 
 async def choose_tables(config: Config, names: Sequence[str]) -> list[tuple[Resolved, Relation]]:

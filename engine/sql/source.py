@@ -86,6 +86,14 @@ def all_rows_of(table: Table, window: Window | None = None) -> str:
     return f"FROM {relation(table.schema, table.name)}{where}"
 
 
+def unflagged(rows: str, deleted: Field | None) -> str:
+    """Those of the rows that their own soft-delete column does not mark: what a merge keeps at the target."""
+    if deleted is None:
+        return rows
+    kept = "IS NOT TRUE" if deleted.target_type == "BOOLEAN" else "IS NULL"
+    return f"FROM (SELECT * {rows}) AS r WHERE ({deleted.select}) {kept}"
+
+
 def _from(leaf: Leaf) -> str:
     only = "" if leaf.kind in ("v", "m") else "ONLY "
     return only + relation(leaf.schema, leaf.name)

@@ -1,5 +1,9 @@
 """What a stranger's database has that ours had not: each fault stays with its table, and names column and remedy."""
 
+import pytest
+
+from engine import inspection
+
 
 async def test_a_view_that_cannot_be_read_fails_alone_and_says_what_to_do(engine):
     await engine.source("CREATE TABLE t (a int)", "CREATE VIEW broken AS SELECT 1.0 / a AS r FROM t",
@@ -28,3 +32,23 @@ async def test_duplicate_keys_are_refused_by_column_and_saved_by_policy(engine):
     assert set(engine.target('SELECT TO_JSON("DOC"), "DOC__PG_TEXT" FROM {db}."SHOP"."T"')) == {
         ("[1]", None), (None, '{"a": 1, "a": 2}'),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("level", ["count", "checksum"])
+@pytest.mark.parametrize(("flag", "set_to"), [("boolean", "true"), ("timestamptz", "now()")])
+async def test_verify_knows_which_rows_a_run_leaves_out(engine, flag, set_to, level):
+    """Rows that the source marks as deleted, or that have no cursor, are not at the target, and that is no fault."""
+    await engine.source(f"CREATE TABLE t (id int PRIMARY KEY, at timestamptz DEFAULT now(), gone {flag})",
+                        "INSERT INTO t SELECT n FROM generate_series(1, 20) AS n",
+                        "UPDATE t SET at = NULL WHERE id = 1",
+                        f"UPDATE t SET gone = {set_to} WHERE id IN (2, 3)")  # fmt: skip
+    table = {"name": "public.t", "mode": "incremental", "cursor": "at", "deletes": "soft", "soft_column": "gone",
+             "null_cursor": "skip"}  # fmt: skip
+    await engine.run_one(table)
+    await engine.source(f"UPDATE t SET gone = {set_to}, at = now() WHERE id = 4")
+    await engine.run_one(table)
+    (result,) = await inspection.verify(engine.config(table), [], level=level)
+    assert (result.ok, result.rows_source, result.rows_target) == (True, 16, 16)
+    engine.target('DELETE FROM {db}."SHOP"."T" WHERE "ID" = 9')
+    (result,) = await inspection.verify(engine.config(table), [], level=level)
+    assert not result.ok
