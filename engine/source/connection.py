@@ -99,6 +99,7 @@ _BY_STATE: dict[str, tuple[str, bool]] = {
     "53300": ("the server has no free connection: lower limits.readers, or raise max_connections", True),
     "53200": ("the server has no memory for more locks: raise max_locks_per_transaction, or name fewer tables", False),
     "55P03": ("another session holds a lock on the table: run again later, or raise source.lock_timeout_s", False),
+    "08001": ("the source cannot reach the server of a foreign table: mend that, or exclude the table", False),
     "55000": ("REFRESH MATERIALIZED VIEW fills a materialized view that is empty still", False),
     "57014": ("it was cancelled: see statement_timeout and, on a standby, max_standby_streaming_delay", True),
     "40001": ("the standby removed rows that we still read: set hot_standby_feedback = on there, or run again", True),

@@ -5,13 +5,19 @@ import pytest
 from engine import inspection
 
 
-async def test_a_view_that_cannot_be_read_fails_alone_and_says_what_to_do(engine):
+async def test_a_view_or_foreign_table_that_cannot_be_read_fails_alone_and_says_what_to_do(engine):
     await engine.source("CREATE TABLE t (a int)", "CREATE VIEW broken AS SELECT 1.0 / a AS r FROM t",
                         "CREATE MATERIALIZED VIEW unfilled AS SELECT 1.5 AS n WITH NO DATA",
+                        "CREATE EXTENSION postgres_fdw",
+                        "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '1')",
+                        "CREATE USER MAPPING FOR CURRENT_USER SERVER far",
+                        "CREATE FOREIGN TABLE unreachable (n numeric) SERVER far",
                         "INSERT INTO t VALUES (0)")  # fmt: skip
-    receipts = await engine.run({"name": "public.*", "kinds": ["table", "view", "materialized_view"]})
+    kinds = ["table", "view", "materialized_view", "foreign"]
+    receipts = await engine.run({"name": "public.*", "kinds": kinds})
     assert receipts["public.t"].status == "COMPLETE"
     assert "public.broken: DivisionByZeroError" in receipts["public.broken"].error["message"]
+    assert "foreign table" in receipts["public.unreachable"].error["message"]
     assert "REFRESH MATERIALIZED VIEW" in receipts["public.unfilled"].error["message"]
     assert engine.tables("SHOP") == ["T"]
 
