@@ -29,8 +29,8 @@ check: setup ## lint, format, types, import rules
 bench: setup ## extraction beside psql | zstd: make bench [BENCH="--rows 5000000"]
 	$(BIN)/python -m benchmarks $(BENCH)
 
-test-connector4: $(VENV4)/.installed ## the contract suite under the oldest connector supported
-	$(VENV4)/bin/python -m pytest tests/contract
+test-connector4: $(VENV4)/.installed ## the contract suite and runs under the oldest connector supported
+	$(VENV4)/bin/python -m pytest tests/contract tests/integration/test_full.py tests/integration/test_incremental.py
 
 format: setup ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff check --fix .
