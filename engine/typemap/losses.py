@@ -124,11 +124,14 @@ _DIGITS = (
     f"EXISTS (SELECT FROM regexp_matches(regexp_replace({_PLAIN}, {_STRINGS}, '', 'g'), {_TOKEN}, 'g') AS m(m),"
     f" LATERAL (SELECT m[1] AS t) AS n WHERE {_NUMBER_LOST})"
 )
-_ALL_FROM_1 = literal(r"^(?:\[1:[0-9]+\])+$")
 _FROM_ONE = literal(r"^(?:\[1:[0-9]+\])+$")
 _BOUNDS_LOST = f"(array_lower({{}}, 1) <> 1 OR (array_ndims({{}}) > 1 AND array_dims({{}}) !~ {_FROM_ONE}))"
 BOUNDS = Guard(f"{_BOUNDS_LOST} IS NOT TRUE", (("bounds", _BOUNDS_LOST),), "int4::text")
 """An array whose first element is not number 1, which JSON cannot say."""
+_SHIFTED = literal(r"\[-?[0-9]+:-?[0-9]+\]=\x7b")
+_NESTED_LOST = f"concat({{}}) ~ {_SHIFTED}"
+NESTED_BOUNDS = Guard(f"NOT {_NESTED_LOST}", (("bounds", f"({_NESTED_LOST})"),), "int4::text")
+"""The same somewhere inside a value, by its text: `(1,"[5:6]={1,2}")`. A text that reads so counts too."""
 _ESCAPES_LOST = (
     ("nul", f"strpos({_PLAIN}, {_NUL}) > 0"),
     ("surrogate", f"regexp_replace({_PLAIN}, {_PAIR}, '', 'g') ~ {_SURROGATE}"),
@@ -177,8 +180,9 @@ def json(text: str, written: Written, *, is_json: bool) -> Guard | None:
     return Guard(" AND ".join(tests), tuple(losses), "int4::text", text, refused)
 
 
-def array(inner: Guard | None) -> Guard:
-    """Of an array as JSON, whose text `inner` guards."""
+def bounds(inner: Guard | None, *, nested: bool) -> Guard:
+    """Of an array as JSON, or of a value that may hold arrays, whose text `inner` guards."""
+    outer = NESTED_BOUNDS if nested else BOUNDS
     if inner is None:
-        return BOUNDS
-    return replace(inner, exact=f"{BOUNDS.exact} AND {inner.exact}", losses=(*BOUNDS.losses, *inner.losses))
+        return outer
+    return replace(inner, exact=f"{outer.exact} AND {inner.exact}", losses=(*outer.losses, *inner.losses))

@@ -171,9 +171,16 @@ def _written(ref: TypeRef) -> Written:
 def _json(ref: TypeRef, version: int, value: str = "to_json({})::text") -> Rule:
     written = _written(ref)
     guard = losses.json(value, written, is_json=version >= 160000)
-    if ref.is_array:
-        return parsed("ARRAY", losses.array(guard), value)
-    return parsed("VARIANT", guard, value)
+    nested = _holds_arrays(ref)
+    if ref.is_array or nested:
+        guard = losses.bounds(guard, nested=nested)
+    return parsed("ARRAY" if ref.is_array else "VARIANT", guard, value)
+
+
+def _holds_arrays(ref: TypeRef) -> bool:
+    """Arrays may stand inside its values: in a composite, whose attributes are not known here, or as elements."""
+    inner = bottom(ref.element) if ref.is_array and ref.element else ref
+    return inner.kind == "c" or (inner is not ref and inner.is_array)
 
 
 # --- types that a user asks for -------------------------------------------------------------------------------------

@@ -132,3 +132,17 @@ async def test_five_thousand_tables_are_planned_in_seconds(engine):
     seconds = time.monotonic() - began
     assert len(plans) == 5000
     assert seconds < 60, "it takes 1.4 s on 2 cores"
+
+
+async def test_bounds_of_arrays_inside_other_values_are_not_lost_silently(engine):
+    await engine.source("CREATE TYPE holder AS (a int[])", "CREATE DOMAIN list AS int[]",
+                        "CREATE TABLE t (h holder, hs holder[], l list[])",
+                        "INSERT INTO t VALUES (ROW('{1,2}'), ARRAY[ROW('{{3},{4}}')::holder], "
+                        "ARRAY['{5}'::list])")  # fmt: skip
+    await engine.run_one({"name": "public.t"})
+    await engine.source("UPDATE t SET h = ROW('[5:6]={1,2}'), hs = ARRAY[ROW('[1:2][0:0]={{3},{4}}')::holder],"
+                        " l = ARRAY['[0:0]={5}'::list]")  # fmt: skip
+    message = (await engine.run({"name": "public.t"}))["public.t"].error["message"]
+    for column in ("h", "hs", "l"):
+        assert f"column {column}: 1 values have no exact form" in message
+        assert "(bounds)" in message

@@ -240,7 +240,7 @@ def test_what_is_nested_is_parsed_by_the_target_and_not_compared(type_ref, targe
 REASONS = [
     (ref("json"), ["size", "nul", "surrogate", "digits", "duplicate"]),
     (ref("jsonb"), ["size", "digits"]),
-    (COMPOSITE, ["size", "nul", "surrogate", "digits", "duplicate"]),
+    (COMPOSITE, ["bounds", "size", "nul", "surrogate", "digits", "duplicate"]),
     (ref("hstore", schema="public"), []),
     (ref("vector", schema="public"), []),
     (array(ref("int4")), ["bounds"]),
