@@ -19,7 +19,7 @@ from engine.runs import plans_of
 from engine.source.connection import Address, Translated, connected
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
-from engine.wiring import Opened, Refused, choose_tables, opened, parts, target_key, unreadable
+from engine.wiring import Opened, Refused, choose_tables, looking, parts, target_key
 
 # --- check ------------------------------------------------------------------------------------------------------
 
@@ -130,18 +130,13 @@ class VerifyResult:
 
 async def verify(config: Config, names: Sequence[str], *, level: str = "checksum") -> list[VerifyResult]:
     """Counts the rows, or sums their checksums, at both sides."""
-    async with parts(config) as made:
-        chosen = await choose_tables(config, names)
-        refused = unreadable(chosen)
-        await made.target.prepare_ground()
-        async with opened(config, made.target, chosen, refused) as found:
-            plans, more = await found.plan_all(full=True)
-            results = [
-                VerifyResult(each.label, made.target.names.table(each.target_name), level, error="\n".join(each.faults))
-                for each in [*found.refused, *more]
-            ]
-            results += [await _compare(made.target, found, plan, level) for plan in plans.values()]
-    return results
+    async with looking(config, names) as (made, found):
+        plans, refused = await found.plan_all(full=True)
+        results = [
+            VerifyResult(each.label, made.target.names.table(each.target_name), level, error="\n".join(each.faults))
+            for each in [*found.refused, *refused]
+        ]
+        return results + [await _compare(made.target, found, plan, level) for plan in plans.values()]
 
 
 async def _compare(target: Any, found: Opened, plan: TablePlan, level: str) -> VerifyResult:

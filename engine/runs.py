@@ -23,18 +23,14 @@ from engine.spool import SpoolSettings
 from engine.state.port import Lease, State
 from engine.state.sqlite import HEARTBEAT_S
 from engine.sweep import sweep
-from engine.wiring import Opened, Parts, Refused, choose_tables, opened, parts, target_key, unreadable
+from engine.wiring import Opened, Parts, Refused, choose_tables, looking, opened, parts, target_key, unreadable
 
 
 async def plans_of(config: Config, names: Sequence[str], *, full: bool = False) -> list[TablePlan | Refused]:
-    """What a run would do now; nothing at either side is changed but the target's own ground."""
-    async with parts(config) as made:
-        chosen = await choose_tables(config, names)
-        refused = unreadable(chosen)
-        await made.target.prepare_ground()
-        async with opened(config, made.target, chosen, refused) as found:
-            plans, more = await found.plan_all(full=full)
-            return [*plans.values(), *found.refused, *more]
+    """What a run would do now."""
+    async with looking(config, names) as (_, found):
+        plans, refused = await found.plan_all(full=full)
+        return [*plans.values(), *found.refused, *refused]
 
 
 # --- run --------------------------------------------------------------------------------------------------------

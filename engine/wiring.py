@@ -187,6 +187,17 @@ async def opened(
         yield found
 
 
+@asynccontextmanager
+async def looking(config: Config, names: Sequence[str]) -> AsyncIterator[tuple[Parts, Opened]]:
+    """The tables as a run would find them, without a lease; nothing is changed but the target's own ground."""
+    async with parts(config) as made:
+        chosen = await choose_tables(config, names)
+        refused = unreadable(chosen)
+        await made.target.prepare_ground()
+        async with opened(config, made.target, chosen, refused) as found:
+            yield made, found
+
+
 def _busy(chosen: Sequence[tuple[Resolved, Relation]], busy: set[int]) -> list[Refused]:
     return [
         Refused(
