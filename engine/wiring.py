@@ -157,7 +157,7 @@ async def _horizon(config: Config, chosen: Sequence[tuple[Resolved, Relation]]) 
         primary or source,
         source if primary else None,
         numbers,
-        lag_s=min(each.options.cursor_lag_s for each, _ in incremental),
+        lag_is_set=all(each.options.cursor_lag_s > 0 for each, _ in incremental),
         wait_s=LATE_COMMIT_WAIT_S,
     )
 

@@ -39,7 +39,7 @@ class Horizon:
 
     at: str
     lag_s: float
-    """Seconds by which open transactions (or a fixed lag) hold the horizon behind the clock."""
+    """Seconds by which open transactions hold the horizon behind the clock."""
     complete: bool = True
     """False: nothing can be said (a prepared transaction, a standby far behind); watermarks stay where they are."""
     why: str = ""
@@ -52,27 +52,26 @@ async def read_horizon(
     standby: Address | None,
     numbers: Mapping[int, tuple[Table, Cursor]],
     *,
-    lag_s: float,
+    lag_is_set: bool,
     wait_s: float,
 ) -> Horizon:
     """Asks the primary; must be called before the snapshot is taken. `standby` is where rows are read, if one is.
 
-    `lag_s` > 0 replaces the look at open transactions by a fixed lag. Raises RefusedError where the role cannot see
-    other sessions: what it cannot see is not the same as nothing.
+    Raises RefusedError where the role cannot see other sessions, since what it cannot see is not the same as nothing,
+    unless every table has a lag of its own set (`lag_is_set`), which the caller takes off.
     """
     async with connected(primary) as connection:
         with Translated("cannot read the horizon of open transactions"):
             if await connection.fetchval("SELECT pg_is_in_recovery()"):
-                return await _on_standby(connection, lag_s)
+                return await _on_standby(connection, lag_is_set)
             values = {
                 oid: await connection.fetchval(sql.cursor_max(table, cursor))
                 for oid, (table, cursor) in numbers.items()
             }
             now = await connection.fetchval("SELECT clock_timestamp()")
             await anyio.sleep(VISIBLE_AFTER_S)
-            if lag_s <= 0 and not await connection.fetchval(
-                "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')"
-            ):
+            sees_all = await connection.fetchval("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')")
+            if not sees_all and not lag_is_set:
                 raise RefusedError(
                     [
                         (
@@ -85,29 +84,29 @@ async def read_horizon(
             prepared = await connection.fetchval(
                 "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()"
             )
-            horizon = await _earliest(connection, now, oldest, lag_s)
+            at, behind_s = await _earliest(connection, now, oldest)
             complete = not prepared
             why = "a prepared transaction is open on the primary" if prepared else ""
-            if numbers and older and not await _ended(connection, now, wait_s):
-                values = {}
+            if not sees_all or (numbers and older and not await _ended(connection, now, wait_s)):
+                values = {}  # no lag bounds a number
             if standby is not None and not await _replayed(connection, standby):
                 complete, why = False, "the standby has not replayed what the primary had committed"
-        return Horizon(horizon[0], horizon[1], complete, why, values)
+        return Horizon(at, behind_s, complete, why, values)
 
 
-async def _earliest(connection: Connection, now: object, oldest: str | None, lag_s: float) -> tuple[str, float]:
-    bound = "NULL" if lag_s > 0 or oldest is None else literal(oldest)
+async def _earliest(connection: Connection, now: object, oldest: str | None) -> tuple[str, float]:
+    bound = "NULL" if oldest is None else literal(oldest)
     row = await connection.fetchrow(
         f"SELECT h::text, extract(epoch FROM clock_timestamp() - h)::float8"
-        f" FROM (SELECT least($1::timestamptz - make_interval(secs => {lag_s}), {bound}::timestamptz) AS h) AS x",
+        f" FROM (SELECT least($1::timestamptz, {bound}::timestamptz) AS h) AS x",
         now,
     )
     return row[0], row[1]
 
 
-async def _on_standby(connection: Connection, lag_s: float) -> Horizon:
+async def _on_standby(connection: Connection, lag_is_set: bool) -> Horizon:
     """Without the primary's address only a fixed lag is left: pg_stat_activity of a standby shows no writers."""
-    if lag_s <= 0:
+    if not lag_is_set:
         raise RefusedError(
             [
                 (
@@ -116,7 +115,7 @@ async def _on_standby(connection: Connection, lag_s: float) -> Horizon:
                 )
             ]
         )
-    at, lag = await _earliest(connection, await connection.fetchval("SELECT clock_timestamp()"), None, lag_s)
+    at, lag = await _earliest(connection, await connection.fetchval("SELECT clock_timestamp()"), None)
     return Horizon(at, lag)
 
 

@@ -107,6 +107,25 @@ async def test_f01_a_role_that_cannot_see_others_transactions_is_refused(engine,
     await engine.run_one({**MERGE, "cursor_lag_s": 1})
 
 
+async def test_f01_a_lag_comes_on_top_of_what_open_transactions_ask(engine):
+    """It is for clocks that are not the source's own, and looks away from nothing."""
+    await engine.source(TABLE, "INSERT INTO t VALUES (1, 'first')")
+    table = {**APPEND, "cursor_lag_s": 0.2}
+    await asyncio.sleep(0.5)
+    await engine.run_one(table)
+    async with connected(engine.dsn) as late:
+        transaction = late.transaction()
+        await transaction.start()
+        await late.execute("INSERT INTO t VALUES (2, 'late')")
+        await engine.source("INSERT INTO t VALUES (3, 'soon')")
+        await asyncio.sleep(1)
+        await engine.run_one(table)
+        await transaction.commit()
+    await asyncio.sleep(0.5)
+    await engine.run_one(table)
+    await equal(engine)
+
+
 async def test_f01_a_prepared_transaction_holds_the_watermark(engine):
     """pg_prepared_xacts tells when it was prepared, which is later than the now() of its rows."""
     await engine.source(TABLE, "INSERT INTO t VALUES (1, 'first')")
