@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ByteSize, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 
+from engine.config_cloud import Aws, Stage, Vault
 from engine.config_faults import between_settings, of_validation
 from engine.config_tables import ColumnOptions, TableDefaults, TableOptions
 from engine.config_types import FilePath, Seconds, Section, SourceUrl, StoredName
@@ -21,15 +22,18 @@ from engine.errors import ConfigError
 from engine.selection import Relation, Resolved, select
 
 __all__ = [
+    "Aws",
     "ColumnOptions",
     "Config",
     "Limits",
     "Resolved",
     "Source",
+    "Stage",
     "State",
     "TableDefaults",
     "TableOptions",
     "Target",
+    "Vault",
     "load",
     "parse",
 ]
@@ -73,7 +77,18 @@ class Source(Section):
     connections_max: int | None = Field(
         default=None,
         ge=2,
-        description="Most connections to the source at once; `limits.readers` and one for the snapshot must fit.",
+        description="Most connections to the source at once, of all functions together; `limits.readers` and one for "
+        "the snapshot must fit.",
+    )
+    vault: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Path in Vault of the user name and password: `database/creds/ROLE` for dynamic credentials, or a "
+        "secret of KV version 2, as `kv/aurora`.",
+        examples=["database/creds/reader"],
+    )
+    auth: Literal["password", "rds-iam"] = Field(
+        default="password", description="`rds-iam` logs in with a token of the function's own AWS identity."
     )
 
 
@@ -108,6 +123,12 @@ class Target(Section):
     )
     password: SecretStr | None = Field(
         default=None, description="Password; a key pair is the better login for a service."
+    )
+    vault: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Path in Vault (KV version 2) of `user`, `private_key`, `private_key_passphrase` or `password`.",
+        examples=["kv/snowflake"],
     )
     authenticator: str | None = Field(
         default=None, description="Another login of the connector, such as `externalbrowser`."
@@ -191,6 +212,30 @@ class Limits(Section):
     attempts: int = Field(
         default=4, ge=1, le=20, description="Tries of a step that failed in passing, the first included."
     )
+    deadline_s: Seconds | None = Field(
+        default=None,
+        ge=1,
+        description="Seconds after which a run stops and is PARTIAL; the next run goes on. In a function the time that "
+        "it has left counts too.",
+    )
+    generations_max: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="Functions that may follow one another in one run, or rounds of workers.",
+    )
+    workers: int = Field(
+        default=8, ge=1, le=1000, description="Functions that copy at once where a state machine fans a run out."
+    )
+    snapshot_s_max: Seconds = Field(
+        default=4 * 3600,
+        gt=0,
+        description="Seconds that one snapshot may be kept over several functions: the source cannot clean up rows "
+        "that are newer. Past it a run goes on in a new snapshot, and says so.",
+    )
+    snapshot_transactions_max: int = Field(
+        default=50_000_000, ge=1, description="The same in transactions at the source."
+    )
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
@@ -212,6 +257,21 @@ class Limits(Section):
 class State(Section):
     """Where runs are coordinated; what was loaded is kept beside the data itself."""
 
+    table: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+        description="DynamoDB table, in place of `path`; functions need it.",
+        examples=["borealis-state"],
+    )
+    history_days: float = Field(
+        default=90, gt=0, allow_inf_nan=False, description="Days that receipts are kept in `table`."
+    )
+    lease_s: Seconds = Field(
+        default=60,
+        ge=2,
+        description="Seconds that a lease outlives the last sign of life of its holder.",
+    )
+
     path: FilePath = Field(
         default=Path(".borealis/state.db"),
         validate_default=True,
@@ -229,6 +289,9 @@ class Config(Section):
     """In effect: what an entry leaves out is already filled from `defaults`."""
     limits: Limits = Field(default_factory=Limits)
     state: State = Field(default_factory=State)
+    vault: Vault | None = Field(default=None)
+    stage: Stage = Field(default_factory=Stage)
+    aws: Aws = Field(default_factory=Aws)
 
     @field_validator("tables")
     @classmethod

@@ -110,6 +110,12 @@ class TableOptions(TableDefaults):
         "double quotes. Exact names win over patterns, then the first entry that matches.",
         examples=["public.orders"],
     )
+    group: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Group that a schedule or an event may name in place of tables.",
+        examples=["nightly"],
+    )
     exclude: tuple[TableName, ...] = Field(default=(), description="Names or patterns that a pattern leaves out.")
     target_name: StoredName | None = Field(
         default=None,

@@ -21,7 +21,6 @@ from engine.replicate import Observer, Replication, Shared, fail
 from engine.source.catalogue import Relation
 from engine.spool import SpoolSettings
 from engine.state.port import Lease, State
-from engine.state.sqlite import HEARTBEAT_S
 from engine.sweep import sweep
 from engine.wiring import Opened, Parts, Refused, choose_tables, looking, opened, parts, target_key, unreadable
 
@@ -60,7 +59,10 @@ async def run(
         try:
             if chosen:
                 await made.target.prepare_ground()
-                async with opened(config, made.target, chosen, refused) as found, _heartbeats(made.state, leases):
+                async with (
+                    opened(config, made.target, chosen, refused) as found,
+                    _heartbeats(made.state, leases, config.state.lease_s / 3),
+                ):
                     kept = await sweep(made.target, made.state, found.catalogue, found.choices)
                     await _replicate_all(made, found, leases, receipts, kept, full, observer)
         finally:
@@ -94,10 +96,10 @@ async def _leases(made: Parts, chosen: list[tuple[Resolved, Relation]], receipts
 
 
 @asynccontextmanager
-async def _heartbeats(state: State, leases: dict[str, Lease]) -> AsyncIterator[None]:
+async def _heartbeats(state: State, leases: dict[str, Lease], interval_s: float) -> AsyncIterator[None]:
     async def beat() -> None:
         while True:
-            await anyio.sleep(HEARTBEAT_S)
+            await anyio.sleep(interval_s)
             for lease in leases.values():
                 await state.heartbeat(lease)  # a lost lease is found before its table is published
 

@@ -76,7 +76,7 @@ async def parts(config: Config) -> AsyncIterator[Parts]:
             transient=config.target.transient,
             attempts=config.limits.attempts,
         )
-        yield Parts(config, run_id, target, SqliteState(config.state.path))
+        yield Parts(config, run_id, target, SqliteState(config.state.path, lease_s=config.state.lease_s))
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------

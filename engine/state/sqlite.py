@@ -6,6 +6,7 @@ import os
 import socket
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -15,12 +16,9 @@ from typing import Any, TypeVar
 import anyio.to_thread
 import orjson
 
-from engine.errors import ConfigError, LeaseError
-from engine.state.port import Lease
+from engine.errors import BorealisError, ConfigError, LeaseError
+from engine.state.port import DOCUMENT_BYTES_MAX, Document, Lease
 
-LEASE_S = 60.0
-"""A lease outlives its last heartbeat this long; heartbeats come three times as often."""
-HEARTBEAT_S = LEASE_S / 3
 BUSY_S = 10.0
 T = TypeVar("T")
 
@@ -28,21 +26,23 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lease (target TEXT PRIMARY KEY, run_id TEXT, token INTEGER, owner TEXT, expires REAL);
 CREATE TABLE IF NOT EXISTS run (run_id TEXT PRIMARY KEY, target TEXT, began REAL, receipt BLOB);
 CREATE INDEX IF NOT EXISTS run_target ON run (target, began);
+CREATE TABLE IF NOT EXISTS document (name TEXT PRIMARY KEY, version INTEGER, value BLOB);
 """
 
 
 class SqliteState:
     """One file; every call is one short transaction in a thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lease_s: float) -> None:
         self._path = path
+        self._lease_s = lease_s
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
 
     async def acquire(self, table: str, run_id: str) -> Lease:
         return await self._call(partial(self._acquire, table, run_id))
 
     async def heartbeat(self, lease: Lease) -> bool:
-        return await self._call(partial(_heartbeat, lease))
+        return await self._call(partial(_heartbeat, lease, self._lease_s))
 
     async def release(self, lease: Lease) -> None:
         await self._call(partial(_release, lease))
@@ -56,8 +56,31 @@ class SqliteState:
     async def leases(self) -> list[dict[str, Any]]:
         return await self._call(_leases)
 
+    async def receipts(self, target: str, limit: int) -> list[dict[str, Any]]:
+        return await self._call(partial(_receipts, target, limit))
+
     async def began(self, run_id: str) -> bool:
         return await self._call(partial(_began, run_id))
+
+    async def get(self, name: str) -> Document | None:
+        return await self._call(partial(_get, name))
+
+    async def put(self, name: str, value: dict[str, Any], *, version: int = 0) -> int | None:
+        packed = zlib.compress(orjson.dumps(value))
+        if len(packed) > DOCUMENT_BYTES_MAX:
+            raise BorealisError(
+                f"{name} takes {len(packed)} bytes of state, more than {DOCUMENT_BYTES_MAX}",
+                remedy="set limits.chunk_bytes higher, so that the plan has fewer chunks",
+            )
+        return await self._call(partial(_put, name, packed, version))
+
+    async def delete(self, name: str) -> None:
+        await self._call(partial(_delete, name))
+
+    async def names(self, prefix: str) -> list[str]:
+        return await self._call(partial(_names, prefix))
+
+    async def close(self) -> None: ...
 
     async def _call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await anyio.to_thread.run_sync(self._in_transaction, work)
@@ -85,7 +108,8 @@ class SqliteState:
             )
         token = (held[1] if held else 0) + 1
         db.execute(
-            "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)", [table, run_id, token, self._owner, now + LEASE_S]
+            "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)",
+            [table, run_id, token, self._owner, now + self._lease_s],
         )
         db.execute("INSERT OR IGNORE INTO run VALUES (?, ?, ?, NULL)", [run_id, table, now])
         return Lease(table, run_id, token)
@@ -105,10 +129,10 @@ def _is_dead(owner: str) -> bool:
     return False
 
 
-def _heartbeat(lease: Lease, db: sqlite3.Connection) -> bool:
+def _heartbeat(lease: Lease, lease_s: float, db: sqlite3.Connection) -> bool:
     done = db.execute(
         "UPDATE lease SET expires = ? WHERE target = ? AND token = ? AND run_id = ?",
-        [time.time() + LEASE_S, lease.table, lease.token, lease.run_id],
+        [time.time() + lease_s, lease.table, lease.token, lease.run_id],
     )
     return done.rowcount == 1
 
@@ -128,6 +152,39 @@ def _record(run_id: str, target: str, receipt: dict[str, Any], db: sqlite3.Conne
 def _last_receipts(db: sqlite3.Connection) -> dict[str, dict[str, Any]]:
     rows = db.execute("SELECT target, receipt FROM run WHERE receipt IS NOT NULL ORDER BY began, run_id").fetchall()
     return {target: orjson.loads(receipt) for target, receipt in rows}
+
+
+def _receipts(target: str, limit: int, db: sqlite3.Connection) -> list[dict[str, Any]]:
+    rows = db.execute(
+        "SELECT receipt FROM run WHERE target = ? AND receipt IS NOT NULL ORDER BY began DESC, run_id DESC LIMIT ?",
+        [target, limit],
+    )
+    return [orjson.loads(receipt) for (receipt,) in rows]
+
+
+def _get(name: str, db: sqlite3.Connection) -> Document | None:
+    found = db.execute("SELECT value, version FROM document WHERE name = ?", [name]).fetchone()
+    return Document(orjson.loads(zlib.decompress(found[0])), found[1]) if found else None
+
+
+def _put(name: str, packed: bytes, version: int, db: sqlite3.Connection) -> int | None:
+    if version == 0:
+        done = db.execute("INSERT OR IGNORE INTO document VALUES (?, 1, ?)", [name, packed])
+    else:
+        done = db.execute(
+            "UPDATE document SET value = ?, version = version + 1 WHERE name = ? AND version = ?",
+            [packed, name, version],
+        )
+    return version + 1 if done.rowcount == 1 else None
+
+
+def _delete(name: str, db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM document WHERE name = ?", [name])
+
+
+def _names(prefix: str, db: sqlite3.Connection) -> list[str]:
+    rows = db.execute("SELECT name FROM document WHERE substr(name, 1, ?) = ? ORDER BY name", [len(prefix), prefix])
+    return [name for (name,) in rows]
 
 
 def _leases(db: sqlite3.Connection) -> list[dict[str, Any]]:

@@ -10,7 +10,18 @@ import pytest
 from pydantic import BaseModel, ByteSize, SecretStr
 from pydantic.fields import FieldInfo
 
-from engine.config import ColumnOptions, Limits, Source, State, TableDefaults, TableOptions, Target
+from engine.config import (
+    Aws,
+    ColumnOptions,
+    Limits,
+    Source,
+    Stage,
+    State,
+    TableDefaults,
+    TableOptions,
+    Target,
+    Vault,
+)
 from engine.config_faults import settings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -22,6 +33,9 @@ SECTIONS: dict[str, tuple[type[BaseModel], set[str]]] = {
     "[tables.columns.NAME]": (ColumnOptions, set()),
     "[limits]": (Limits, set()),
     "[state]": (State, set()),
+    "[vault]": (Vault, set()),
+    "[stage]": (Stage, set()),
+    "[aws]": (Aws, set()),
 }
 WORDS = {str: "text", bool: "true or false", int: "integer", float: "number", SecretStr: "secret text", Path: "path"}
 

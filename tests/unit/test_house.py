@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[2]
 LINES_MAX = 450  # five times what the median file of the repositories we learn from has
 
 PURE = (
-    "model errors config selection deadline quoting typemap plan sql ledger".split()
+    "model errors config selection deadline quoting typemap plan predict sql ledger".split()
 )  # and config_*, which config is made of
-ADAPTERS = ["engine.source", "engine.target", "engine.state", "engine.secrets"]
+ADAPTERS = ["engine.source", "engine.target", "engine.state", "engine.secrets", "engine.stage"]
 FLOW = ["engine.preflight", "engine.pipeline", "engine.publish", "engine.replicate", "engine.sweep"]
 RUNS = ["engine.wiring", "engine.runs", "engine.inspection"]
 
@@ -20,9 +20,13 @@ RUNS = ["engine.wiring", "engine.runs", "engine.inspection"]
 DRIVERS = {
     "asyncpg": ["engine.source", "engine.local"],
     "snowflake": ["engine.target", "engine.local"],
-    "boto3": ["engine.state", "engine.secrets"],
-    "botocore": ["engine.state", "engine.secrets"],
-    "aioboto3": ["engine.state", "engine.secrets"],
+    "boto3": ["engine.local"],
+    "botocore": ["engine.aws", "engine.state", "engine.secrets", "engine.stage"],
+    "aioboto3": ["engine.aws"],
+    "moto": ["engine.local"],
+    "awslambdaric": ["engine.local"],
+    "aws_lambda_powertools": ["engine.telemetry"],
+    "opentelemetry": ["engine.telemetry"],
     "hvac": ["engine.secrets"],
     "fakesnow": ["engine.local"],
     "duckdb": ["engine.local"],

@@ -8,12 +8,14 @@ import sys
 import pytest
 
 from engine.errors import ConfigError, LeaseError
-from engine.state.sqlite import LEASE_S, SqliteState
+from engine.state.sqlite import SqliteState
+
+LEASE_S = 60.0
 
 
 @pytest.fixture
 def state(tmp_path):
-    return SqliteState(tmp_path / "deep" / "state.db")
+    return SqliteState(tmp_path / "deep" / "state.db", lease_s=LEASE_S)
 
 
 def own(state, owner: str, expires_in: float = LEASE_S) -> None:
@@ -90,4 +92,4 @@ async def test_a_run_and_its_invocation_are_known_once_they_began(state):
 async def test_a_file_that_is_no_database_names_the_setting(tmp_path):
     (tmp_path / "state.db").write_text("not a database, but long enough to be taken for one" * 100)
     with pytest.raises(ConfigError, match=r"state\.path: cannot use"):
-        await SqliteState(tmp_path / "state.db").leases()
+        await SqliteState(tmp_path / "state.db", lease_s=LEASE_S).leases()
