@@ -27,7 +27,7 @@ DRIVERS = {
     "awslambdaric": ["engine.local"],
     "aws_lambda_powertools": ["engine.telemetry"],
     "opentelemetry": ["engine.telemetry"],
-    "hvac": ["engine.secrets"],
+    "hvac": ["engine.secrets", "engine.local"],
     "fakesnow": ["engine.local"],
     "duckdb": ["engine.local"],
     "starlette": ["engine.local"],
