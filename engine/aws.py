@@ -10,6 +10,10 @@ from typing import Any
 
 import aioboto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from engine.classification import AWS, AWS_UNREACHED, Verdict
+from engine.errors import AwsError, BorealisError
 
 CONNECT_S = 5
 READ_S = 30
@@ -29,3 +33,37 @@ def client(
     )
     made: AbstractAsyncContextManager[Any] = aioboto3.Session(region_name=region).client(service, config=config)
     return made
+
+
+class Translated:
+    """`with Translated("what was being done"):` turns the SDK's errors into an error of ours, once, at the edge."""
+
+    def __init__(self, doing: str, kind: type[BorealisError] = AwsError) -> None:
+        self._doing = doing
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (ClientError, BotoCoreError, OSError)):
+            verdict = verdict_on(error)
+            raise self._kind(
+                f"{self._doing}: {verdict.meaning} ({_code(error)})",
+                remedy=verdict.remedy,
+                retryable=verdict.retryable,
+            ) from error
+
+
+def verdict_on(error: BaseException) -> Verdict:
+    """What an error of the SDK means; its text may quote what was sent, so ours does not repeat it."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        otherwise = Verdict("AWS refuses", status >= 500, "")
+        return AWS.get(_code(error), otherwise)
+    found = (AWS_UNREACHED[each.__name__] for each in type(error).__mro__ if each.__name__ in AWS_UNREACHED)
+    return next(found, Verdict("the connection was lost", isinstance(error, OSError), "check the network path to AWS"))
+
+
+def _code(error: BaseException) -> str:
+    return str(error.response["Error"].get("Code")) if isinstance(error, ClientError) else type(error).__name__

@@ -24,7 +24,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from engine import __version__, render
+from engine import __version__, failures, render
 from engine.config import Config, load
 from engine.errors import BorealisError, ConfigError
 from engine.model import Receipt
@@ -91,13 +91,12 @@ def command(body: Callable[P, int]) -> Callable[P, None]:
 
 
 def _failed(error: Exception, *, as_json: bool) -> int:
-    errors = render.leaves(error)
-    known = [each for each in errors if isinstance(each, BorealisError)] or errors
+    known = failures.known(error)
     for each in known:
-        first, *rest = render.failure_lines(each)
+        first, *rest = failures.in_lines(each)
         typer.echo("\n".join([f"borealis: {first}", *(f"  {line}" for line in rest)]), err=True)
     if as_json:
-        _print_json({"status": "FAILED", "run_id": None, "tables": [], "error": render.failure_json(known[0])})
+        _print_json({"status": "FAILED", "run_id": None, "tables": [], "error": failures.as_json(known[0])})
     if os.environ.get("BOREALIS_DEBUG"):
         traceback.print_exception(error)
     return BAD_CONFIGURATION if any(isinstance(each, ConfigError) for each in known) else FAILED

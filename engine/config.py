@@ -17,7 +17,7 @@ from engine.config_cloud import Aws, Stage, Vault
 from engine.config_faults import between_settings, of_validation
 from engine.config_tables import ColumnOptions, TableDefaults, TableOptions
 from engine.config_types import FilePath, Seconds, Section, SourceUrl, StoredName
-from engine.config_values import environment_values, file_values, laid_over
+from engine.config_values import environment_values, file_values, laid_over, text_values
 from engine.errors import ConfigError
 from engine.selection import Relation, Resolved, select
 
@@ -35,6 +35,7 @@ __all__ = [
     "Target",
     "Vault",
     "load",
+    "load_text",
     "parse",
 ]
 
@@ -315,9 +316,14 @@ class Config(Section):
             )
         return limits.model_copy(update={"readers": source.connections_max - 1})
 
-    def resolve(self, relations: Sequence[Relation], names: Sequence[str] = ()) -> list[Resolved]:
-        """The relations to replicate, of those at the source; raises ConfigError with every fault of the choice."""
-        resolved, faults = select(self.tables, relations, names)
+    def resolve(
+        self, relations: Sequence[Relation], names: Sequence[str] = (), group: str | None = None
+    ) -> list[Resolved]:
+        """The relations to replicate, of those at the source: the names or patterns, those of a group, or all.
+
+        Raises ConfigError with every fault of the choice.
+        """
+        resolved, faults = select(self.tables, relations, names, group)
         if not resolved and not faults:
             faults = ["tables: no relation of the source is selected; change name, exclude or kinds"]
         if faults:
@@ -331,10 +337,18 @@ def load(path: Path | None, env: Mapping[str, str] = os.environ, overrides: Mapp
     Relative paths start from the file's directory. Raises ConfigError.
     """
     values = file_values(path) if path else {}
+    return _over(values, env, overrides or {}, base=path.resolve().parent if path else Path.cwd())
+
+
+def load_text(text: str, place: str, env: Mapping[str, str] = os.environ, *, base: Path) -> Config:
+    """The same of a file's text; `place` is where it came from, for messages."""
+    return _over(text_values(text, place), env, {}, base=base)
+
+
+def _over(values: Mapping[str, Any], env: Mapping[str, str], overrides: Mapping[str, Any], *, base: Path) -> Config:
     values_of_env, origins, faults = environment_values(env, Config)
-    for layer in (values_of_env, overrides or {}):
+    for layer in (values_of_env, overrides):
         values = laid_over(values, layer)
-    base = path.resolve().parent if path else Path.cwd()
     try:
         config = parse(values, base=base, origins=origins)
     except ConfigError as invalid:

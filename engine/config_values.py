@@ -34,15 +34,21 @@ name = "public.*"
 
 def file_values(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return text_values(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
         fault = f"{path}: there is no such file; write one, such as:\n\n{MINIMAL}"
     except OSError as refused:
         fault = f"{path}: cannot be read, {refused.strerror}; correct the path or its permissions"
     except UnicodeDecodeError as garbled:
         fault = f"{path}: is not UTF-8 at byte {garbled.start}; save it as UTF-8"
+    raise ConfigError([fault])
+
+
+def text_values(text: str, place: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as invalid:
-        fault = f"{path}: is not TOML, {invalid}; text stands in double quotes, lists in square brackets"
+        fault = f"{place}: is not TOML, {invalid}; text stands in double quotes, lists in square brackets"
     raise ConfigError([fault])
 
 

@@ -1,10 +1,13 @@
 """The faults that a run can end with, and what the policy knows about each.
 
 BorealisError
-├── ConfigError         the configuration cannot be run; exit code 2
-├── RefusedError        a table cannot arrive exactly, found before it is published
+├── FaultsError         several at once, a line each
+│   ├── ConfigError     the configuration cannot be run; exit code 2
+│   ├── EventError      a function cannot make out what it is asked for
+│   └── RefusedError    a table cannot arrive exactly, found before it is published
 ├── SourceError         PostgreSQL; retryable where the same statement may pass later
 ├── TargetError         Snowflake
+├── AwsError            a service of AWS: a queue, a bucket, a parameter
 ├── GateError           counts or checksums disagree: the target is untouched
 └── LeaseError          another run has this table
 """
@@ -31,30 +34,31 @@ class BorealisError(Exception):
         return f"{self.message}. {self.remedy}." if self.remedy else f"{self.message}."
 
 
-class ConfigError(BorealisError):
-    """The configuration is invalid. `faults` has one line a fault, each naming the setting and the remedy."""
+class FaultsError(BorealisError):
+    """Several faults of one thing, told together: `faults` has a line each, which names the place and the remedy."""
 
+    what = "refused"
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+    def __str__(self) -> str:
+        return "\n".join(self.faults)
+
+
+class ConfigError(FaultsError):
     code = "config"
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = faults
-
-    def __str__(self) -> str:
-        return "\n".join(self.faults)
+    what = "the configuration is refused"
 
 
-class RefusedError(BorealisError):
-    """A table is refused: one line a fault, each naming the table, the column and the remedy."""
+class EventError(FaultsError):
+    code = "event"
+    what = "the event is refused"
 
+
+class RefusedError(FaultsError):
     code = "refused"
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = faults
-
-    def __str__(self) -> str:
-        return "\n".join(self.faults)
 
 
 class SourceError(BorealisError):
@@ -69,6 +73,10 @@ class TargetError(BorealisError):
     ) -> None:
         super().__init__(message, remedy=remedy, retryable=retryable, code=code)
         self.errno = errno
+
+
+class AwsError(BorealisError):
+    code = "aws"
 
 
 class GateError(BorealisError):

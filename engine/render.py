@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from time import monotonic
 from typing import Any, TextIO
 
@@ -25,7 +23,6 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from engine.errors import BorealisError, ConfigError, RefusedError
 from engine.model import Receipt
 
 EVENT_SECONDS_MIN = 5.0
@@ -206,43 +203,3 @@ def _cell(value: object) -> Text | str:
     if isinstance(value, list | dict):
         return json.dumps(value, default=str) if value else "-"
     return status_text(str(value)) if value in STATUS_STYLES else str(value)
-
-
-def leaves(error: BaseException) -> list[BaseException]:
-    """The errors themselves, out of the groups that task groups wrap them in."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in leaves(each)]
-    return [error]
-
-
-def failure_lines(error: BaseException) -> list[str]:
-    """What went wrong and what to do, for one error; nothing of an unexpected one's text, which may quote a row."""
-    if isinstance(error, ConfigError | RefusedError):
-        what = "the configuration is refused" if isinstance(error, ConfigError) else "refused"
-        lines = error.faults if len(error.faults) == 1 else [f"{what}, {len(error.faults)} faults:", *error.faults]
-    elif isinstance(error, BorealisError):
-        lines = [f"{error.message}.", *([f"{error.remedy}."] if error.remedy else [])]
-    elif isinstance(error, OSError):
-        lines = [f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"]
-    else:
-        lines = [f"unexpected {type(error).__name__} at {_place(error)}", "BOREALIS_DEBUG=1 shows it; please report it"]
-    return [*lines, *getattr(error, "__notes__", [])]
-
-
-def _place(error: BaseException) -> str:
-    """The last line of our own that the error passed."""
-    ours = str(Path(__file__).parent)
-    lines = traceback.extract_tb(error.__traceback__)
-    return next((f"{each.filename}:{each.lineno}" for each in reversed(lines) if each.filename.startswith(ours)), "?")
-
-
-def failure_json(error: BaseException) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "code": getattr(error, "code", "unexpected") if isinstance(error, BorealisError) else "unexpected",
-        "message": error.message if isinstance(error, BorealisError) else " ".join(failure_lines(error)),
-        "remedy": getattr(error, "remedy", ""),
-        "retryable": bool(getattr(error, "retryable", False)),
-    }
-    if isinstance(error, ConfigError | RefusedError):
-        told["faults"] = error.faults
-    return told

@@ -110,14 +110,17 @@ def written(schema: str, name: str) -> str:
 
 
 def select(
-    entries: Sequence[TableOptions], relations: Sequence[Relation], names: Sequence[str]
+    entries: Sequence[TableOptions], relations: Sequence[Relation], names: Sequence[str], group: str | None = None
 ) -> tuple[list[Resolved], list[str]]:
-    """The relations that the entries select, in the order of the entries, of the names asked for, and the faults.
+    """The relations that the entries select, in the order of the entries, of the names or the group asked for.
 
-    Without names all of them are asked for. A fault that no asked-for table has a part in is not reported.
+    And the faults. Without names and group all are asked for. A fault that no asked-for table has a part in is not
+    reported.
     """
     known = {(schema, name): (kind, partition) for schema, name, kind, partition in relations}
     selected, missing = _configured(entries, relations, known)
+    if group is not None:
+        return _grouped(group, entries, selected, missing)
     if not names:
         return selected, [*missing.values(), *_collisions(selected, selected)]
     asked, faults = _asked(names, selected, missing, known)
@@ -160,6 +163,22 @@ def _configured(
                 taken.setdefault((schema, name), (index, entry))
     ordered = sorted(taken.items(), key=lambda item: item[1][0])
     return [Resolved(schema, name, entry) for (schema, name), (_, entry) in ordered], missing
+
+
+def _grouped(
+    group: str,
+    entries: Sequence[TableOptions],
+    selected: Sequence[Resolved],
+    missing: Mapping[tuple[str, str] | str, str],
+) -> tuple[list[Resolved], list[str]]:
+    members = [entry for entry in entries if entry.group == group]
+    if not members:
+        groups = sorted({entry.group for entry in entries if entry.group is not None})
+        there_are = f"there are {_listed(groups)}" if groups else f'set group = "{group}" in entries of tables'
+        return [], [f"group {group}: no entry of tables is in it; {there_are}"]
+    faults = [missing[name] for entry in members if (name := entry.pattern.exact or entry.name) in missing]
+    asked = [each for each in selected if each.options.group == group]
+    return asked, [*faults, *_collisions(selected, asked)]
 
 
 def _asked(

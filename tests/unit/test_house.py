@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 LINES_MAX = 450  # five times what the median file of the repositories we learn from has
 
 PURE = (
-    "model errors config selection deadline quoting typemap plan predict sql ledger".split()
+    "model errors classification failures config selection deadline quoting typemap plan predict sql ledger".split()
 )  # and config_*, which config is made of
 ADAPTERS = ["engine.source", "engine.target", "engine.state", "engine.secrets", "engine.stage"]
 FLOW = ["engine.preflight", "engine.pipeline", "engine.publish", "engine.replicate", "engine.sweep"]

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from engine import render
+from engine import failures, render
 from engine.errors import ConfigError, RefusedError, TargetError
 from engine.model import Receipt
 
@@ -138,18 +138,18 @@ def test_a_verification_shows_equal_checksums_once_and_its_errors_in_full():
     ],
 )
 def test_a_failure_is_what_went_wrong_and_what_to_do(error, lines):
-    assert render.failure_lines(error) == lines
+    assert failures.in_lines(error) == lines
 
 
 def test_the_text_of_an_unexpected_error_is_not_shown():
     try:
         {}["a value of a row"]
     except KeyError as error:
-        lines = render.failure_lines(error)
+        lines = failures.in_lines(error)
     assert lines[0].startswith("unexpected KeyError at ")
     assert "a value of a row" not in str(lines)
 
 
 def test_errors_are_taken_out_of_their_groups():
     one, two = TargetError("one"), ValueError("two")
-    assert render.leaves(ExceptionGroup("", [one, ExceptionGroup("", [two])])) == [one, two]
+    assert failures.leaves(ExceptionGroup("", [one, ExceptionGroup("", [two])])) == [one, two]

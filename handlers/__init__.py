@@ -1,0 +1,1 @@
+"""The functions, one module each; `handler` is what the runtime calls. Thin: the engine does the work."""

@@ -1,0 +1,126 @@
+"""What every function shares: from an event to an answer, in the one event loop of the execution environment.
+
+    handler = serve(WorkerEvent, body)        async def body(event: WorkerEvent, call: Call) -> dict
+
+The answer is plain JSON. What goes wrong leaves as `RetryableError` or `FatalError`: the Retry and Catch of the state
+machine know these names, and Lambda itself retries an asynchronous invocation whatever the name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args
+
+import anyio
+import orjson
+
+from engine import failures
+from engine.config import Config
+from engine.errors import BorealisError
+from handlers.configuration import fetched
+from handlers.events import Event, parsed
+
+RESERVE_S = 1.0
+"""Of the time limit, kept for what follows a body that is cut off: cancelling, closing connections, telling of it."""
+
+E = TypeVar("E", bound=Event)
+Answer = dict[str, Any]
+Handler = Callable[[Any, Any], Answer]
+
+
+class RetryableError(Exception):
+    """The same event may succeed later."""
+
+
+class FatalError(Exception):
+    """The same event would fail again: something must be corrected first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One invocation as a body sees it."""
+
+    config: Config
+    request_id: str
+    """The same when Lambda tries an asynchronous invocation again."""
+    correlation_id: str
+    """Of all invocations that one event led to."""
+    function_name: str
+    function_arn: str
+    """As it was invoked, alias included: what a function invokes to go on by itself."""
+    seconds_left: Callable[[], float]
+    """Until the body is cut off, `RESERVE_S` before the time limit."""
+
+
+class Environment:
+    """What stays between invocations: the event loop, and the configuration once it was read without fault."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._config: Config | None = None
+
+    def run(self, body: Coroutine[Any, Any, Answer]) -> Answer:
+        return self._runner.run(body)
+
+    async def config(self) -> Config:
+        """Read by the first invocation rather than at import, where a fault could only be told as a crash."""
+        if self._config is None:
+            self._config = await fetched(os.environ)
+        return self._config
+
+
+_environment = Environment()
+
+
+def serve(
+    kind: Any,
+    body: Callable[[E, Call], Awaitable[Answer]],
+    *,
+    otherwise: Callable[[BorealisError], Answer] | None = None,
+) -> Handler:
+    """A handler: `kind` is an Event or a union of them; `otherwise` answers in place of an error of ours."""
+    kinds = get_args(kind) or (kind,)
+
+    def handler(event: Any, context: Any) -> Answer:
+        try:
+            asked: Any = parsed(event, kinds)
+            answer = _environment.run(_answered(asked, body, context))
+        except Exception as error:  # noqa: BLE001 the outermost place: everything ends as an answer or as one of two errors
+            told = failures.known(error)[0]
+            if os.environ.get("BOREALIS_DEBUG"):
+                traceback.print_exception(error)
+            if otherwise is not None and isinstance(told, BorealisError):
+                return otherwise(told)
+            leaving = RetryableError if getattr(told, "retryable", False) else FatalError
+            raise leaving("\n".join(failures.in_lines(told))) from None
+        plain: Answer = orjson.loads(orjson.dumps(answer, default=str))
+        return plain
+
+    return handler
+
+
+async def _answered(event: E, body: Callable[[E, Call], Awaitable[Answer]], context: Any) -> Answer:
+    def seconds_left() -> float:
+        return float(context.get_remaining_time_in_millis()) / 1000 - RESERVE_S
+
+    with anyio.move_on_after(seconds_left()) as time_limit:
+        call = Call(
+            config=await _environment.config(),
+            request_id=context.aws_request_id,
+            correlation_id=event.correlation_id or getattr(event, "execution", None) or context.aws_request_id,
+            function_name=context.function_name,
+            function_arn=context.invoked_function_arn,
+            seconds_left=seconds_left,
+        )
+        return await body(event, call)
+    assert time_limit.cancelled_caught
+    raise BorealisError(
+        f"{context.function_name} did not end within its time limit",
+        remedy="raise the time limit of the function, or lower limits.chunk_bytes",
+        retryable=True,
+        code="timeout",
+    )
