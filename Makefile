@@ -7,7 +7,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench test-connector4 format lock clean
+.PHONY: help setup demo test check bench package test-connector4 format lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -29,6 +29,9 @@ check: setup ## lint, format, types, import rules
 bench: setup ## extraction beside psql | zstd: make bench [BENCH="--rows 5000000"]
 	$(BIN)/python -m benchmarks $(BENCH)
 
+package: setup ## zips for AWS Lambda in dist/: make package [PACKAGE="--config borealis.toml"]
+	$(BIN)/python -m package $(PACKAGE)
+
 test-connector4: $(VENV4)/.installed ## the contract suite and runs under the oldest connector supported
 	$(VENV4)/bin/python -m pytest tests/contract tests/integration/test_full.py tests/integration/test_incremental.py
 
@@ -43,8 +46,8 @@ lock: setup ## resolve the requirements again: make lock [UPGRADE=--upgrade]
 	$(BIN)/$(LOCK) $(UPGRADE) requirements-connector4.in -c .constraints.txt -o requirements-connector4.txt
 	rm .constraints.txt
 
-clean: ## remove the environments
-	rm -rf $(VENV) $(VENV4)
+clean: ## remove the environments and the zips
+	rm -rf $(VENV) $(VENV4) dist
 
 # The stamp is newer than the lock exactly when the environment was made from it.
 $(VENV)/.installed: requirements-dev.txt pyproject.toml

@@ -134,13 +134,13 @@ def test_a_driver_lives_in_one_place(driver):
     ]
 
 
-@pytest.mark.parametrize("path", sources("engine", "handlers", "benchmarks", "tests"), ids=name_of)
+@pytest.mark.parametrize("path", sources("engine", "handlers", "package", "benchmarks", "tests"), ids=name_of)
 def test_a_file_fits_in_the_head(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= LINES_MAX
 
 
-@pytest.mark.parametrize("path", sources("engine", "handlers", "benchmarks"), ids=name_of)
+@pytest.mark.parametrize("path", sources("engine", "handlers", "package", "benchmarks"), ids=name_of)
 def test_a_module_says_what_it_is(path):
     assert ast.get_docstring(tree_of(path))
 
@@ -153,10 +153,10 @@ def test_concurrency_is_a_task_group(path):
 
 
 def test_names_say_more_than_that_something_helps():
-    files = [path.stem for path in sources("engine", "handlers", "benchmarks", "tests")]
+    files = [path.stem for path in sources("engine", "handlers", "package", "benchmarks", "tests")]
     classes = [
         node.name
-        for path in sources("engine", "handlers", "benchmarks", "tests")
+        for path in sources("engine", "handlers", "package", "benchmarks", "tests")
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ClassDef)
     ]
