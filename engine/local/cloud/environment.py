@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -45,6 +45,8 @@ class FunctionSpec:
     """URL of the SQS queue that takes events that failed asynchronously."""
     code: Path = ROOT
     """Where `handler` is imported from: the unpacked package."""
+    python: Sequence[str] = (sys.executable,)
+    """The interpreter, with options: another version, or one that sees nothing but the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Environment:
         with self.log.open("ab") as log:
             # A process group of our session: if we die it is orphaned, so the kernel sends it SIGHUP, frozen or not.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "awslambdaric", spec.handler], cwd=spec.code, env=own, process_group=0,
+                [*spec.python, "-m", "awslambdaric", spec.handler], cwd=spec.code, env=own, process_group=0,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         threading.Thread(target=self._await_exit, name=f"environment-{self.id}", daemon=True).start()
