@@ -9,7 +9,8 @@ BorealisError
 ├── TargetError         Snowflake
 ├── AwsError            a service of AWS: a queue, a bucket, a parameter
 ├── GateError           counts or checksums disagree: the target is untouched
-└── LeaseError          another run has this table
+├── LeaseError          another run has this table
+└── StateError          what runs share cannot be read or written
 """
 
 from __future__ import annotations
@@ -84,5 +85,17 @@ class GateError(BorealisError):
 
 
 class LeaseError(BorealisError):
+    """Something that one may do at a time is being done: by the run `run_id`, where that is known."""
+
     code = "lease"
     retryable = True
+
+    def __init__(self, message: str, *, remedy: str = "", run_id: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.run_id = run_id
+
+
+class StateError(BorealisError):
+    """The state that runs share; retryable where the same request may pass later."""
+
+    code = "state"

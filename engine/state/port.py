@@ -17,7 +17,9 @@ DOCUMENT_BYTES_MAX = 350_000
 class Lease:
     """The right to do something alone, such as writing one target table (`SCHEMA.TABLE`).
 
-    A holder that lost it has a lower token than the one that has it now.
+    A holder that lost it has a lower token than the one that has it now. It ends when nobody prolonged it for
+    `state.lease_s`, by the clock of who asks; where clocks differ, a lease can be taken that much too early from a
+    holder that lives, which then is told so by its next heartbeat: who is about to change something asks first.
     """
 
     table: str
@@ -50,10 +52,13 @@ class State(Protocol):
 
     async def get(self, name: str) -> Document | None: ...
 
-    async def put(self, name: str, value: dict[str, Any], *, version: int = 0) -> int | None:
+    async def put(
+        self, name: str, value: dict[str, Any], *, version: int = 0, keep_s: float | None = None
+    ) -> int | None:
         """Writes a document in the place of the `version` that was read (0: there is none yet).
 
-        Returns its new version, or None where another was faster. Raises BorealisError over DOCUMENT_BYTES_MAX.
+        Returns its new version, or None where another was faster; a version is not used again after a delete.
+        After `keep_s` seconds the document is as if deleted. Raises StateError over DOCUMENT_BYTES_MAX.
         """
 
     async def delete(self, name: str) -> None: ...
@@ -62,15 +67,15 @@ class State(Protocol):
         """The names of the documents that begin so, sorted."""
 
     async def record(self, run_id: str, target: str, receipt: dict[str, Any]) -> None:
-        """Keeps a receipt."""
+        """Keeps the receipt of a run, in the place of one that it left before."""
 
     async def last_receipts(self) -> dict[str, dict[str, Any]]:
-        """The newest receipt of each target table."""
+        """The receipt of the newest run of each target table, by its run id, which begins with its time."""
 
     async def receipts(self, target: str, limit: int) -> list[dict[str, Any]]:
-        """The receipts of a target table, newest first."""
+        """At most `limit` receipts of a target table, of the newest run first."""
 
     async def began(self, run_id: str) -> bool:
-        """The run, or one of the invocation, began in this state's sight: without a lease, what it left is dead."""
+        """The run, or one of the invocation, took a lease here: without one now, what it left is dead."""
 
     async def close(self) -> None: ...

@@ -6,7 +6,6 @@ import os
 import socket
 import sqlite3
 import time
-import zlib
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -16,17 +15,19 @@ from typing import Any, TypeVar
 import anyio.to_thread
 import orjson
 
-from engine.errors import BorealisError, ConfigError, LeaseError
-from engine.state.port import DOCUMENT_BYTES_MAX, Document, Lease
+from engine.errors import ConfigError
+from engine.state.forms import first_version, pack, taken, unpack
+from engine.state.port import Document, Lease
 
 BUSY_S = 10.0
+_KEPT = "(expires IS NULL OR expires > ?)"
 T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lease (target TEXT PRIMARY KEY, run_id TEXT, token INTEGER, owner TEXT, expires REAL);
 CREATE TABLE IF NOT EXISTS run (run_id TEXT PRIMARY KEY, target TEXT, began REAL, receipt BLOB);
-CREATE INDEX IF NOT EXISTS run_target ON run (target, began);
-CREATE TABLE IF NOT EXISTS document (name TEXT PRIMARY KEY, version INTEGER, value BLOB);
+CREATE INDEX IF NOT EXISTS run_of ON run (target, run_id);
+CREATE TABLE IF NOT EXISTS document (name TEXT PRIMARY KEY, version INTEGER, value BLOB, expires REAL);
 """
 
 
@@ -65,14 +66,11 @@ class SqliteState:
     async def get(self, name: str) -> Document | None:
         return await self._call(partial(_get, name))
 
-    async def put(self, name: str, value: dict[str, Any], *, version: int = 0) -> int | None:
-        packed = zlib.compress(orjson.dumps(value))
-        if len(packed) > DOCUMENT_BYTES_MAX:
-            raise BorealisError(
-                f"{name} takes {len(packed)} bytes of state, more than {DOCUMENT_BYTES_MAX}",
-                remedy="set limits.chunk_bytes higher, so that the plan has fewer chunks",
-            )
-        return await self._call(partial(_put, name, packed, version))
+    async def put(
+        self, name: str, value: dict[str, Any], *, version: int = 0, keep_s: float | None = None
+    ) -> int | None:
+        expires = None if keep_s is None else time.time() + keep_s
+        return await self._call(partial(_put, name, pack(name, value), version, expires))
 
     async def delete(self, name: str) -> None:
         await self._call(partial(_delete, name))
@@ -102,10 +100,7 @@ class SqliteState:
         now = time.time()
         held = db.execute("SELECT run_id, token, owner, expires FROM lease WHERE target = ?", [table]).fetchone()
         if held and held[0] and held[3] > now and not _is_dead(held[2]):
-            raise LeaseError(
-                f"{table} is being written by run {held[0]} ({held[2]})",
-                remedy=f"wait for it to end; the lease ends {held[3] - now:.0f} s after its last sign of life",
-            )
+            raise taken(table, held[0], held[2], held[3] - now)
         token = (held[1] if held else 0) + 1
         db.execute(
             "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)",
@@ -139,42 +134,50 @@ def _heartbeat(lease: Lease, lease_s: float, db: sqlite3.Connection) -> bool:
 
 def _release(lease: Lease, db: sqlite3.Connection) -> None:
     """The row stays for its token: the next lease has a higher one."""
-    db.execute("UPDATE lease SET run_id = '', expires = 0 WHERE target = ? AND token = ?", [lease.table, lease.token])
+    db.execute(
+        "UPDATE lease SET run_id = '', expires = 0 WHERE target = ? AND token = ? AND run_id = ?",
+        [lease.table, lease.token, lease.run_id],
+    )
 
 
 def _record(run_id: str, target: str, receipt: dict[str, Any], db: sqlite3.Connection) -> None:
     db.execute(
-        "INSERT INTO run VALUES (?, ?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET receipt = excluded.receipt",
+        "INSERT INTO run VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (run_id) DO UPDATE SET target = excluded.target, receipt = excluded.receipt",
         [run_id, target, time.time(), orjson.dumps(receipt)],
     )
 
 
 def _last_receipts(db: sqlite3.Connection) -> dict[str, dict[str, Any]]:
-    rows = db.execute("SELECT target, receipt FROM run WHERE receipt IS NOT NULL ORDER BY began, run_id").fetchall()
+    rows = db.execute("SELECT target, receipt FROM run WHERE receipt IS NOT NULL ORDER BY run_id").fetchall()
     return {target: orjson.loads(receipt) for target, receipt in rows}
 
 
 def _receipts(target: str, limit: int, db: sqlite3.Connection) -> list[dict[str, Any]]:
     rows = db.execute(
-        "SELECT receipt FROM run WHERE target = ? AND receipt IS NOT NULL ORDER BY began DESC, run_id DESC LIMIT ?",
+        "SELECT receipt FROM run WHERE target = ? AND receipt IS NOT NULL ORDER BY run_id DESC LIMIT ?",
         [target, limit],
     )
     return [orjson.loads(receipt) for (receipt,) in rows]
 
 
 def _get(name: str, db: sqlite3.Connection) -> Document | None:
-    found = db.execute("SELECT value, version FROM document WHERE name = ?", [name]).fetchone()
-    return Document(orjson.loads(zlib.decompress(found[0])), found[1]) if found else None
+    found = db.execute(
+        f"SELECT value, version FROM document WHERE name = ? AND {_KEPT}", [name, time.time()]
+    ).fetchone()
+    return Document(unpack(found[0]), found[1]) if found else None
 
 
-def _put(name: str, packed: bytes, version: int, db: sqlite3.Connection) -> int | None:
+def _put(name: str, packed: bytes, version: int, expires: float | None, db: sqlite3.Connection) -> int | None:
     if version == 0:
-        done = db.execute("INSERT OR IGNORE INTO document VALUES (?, 1, ?)", [name, packed])
-    else:
-        done = db.execute(
-            "UPDATE document SET value = ?, version = version + 1 WHERE name = ? AND version = ?",
-            [packed, name, version],
-        )
+        db.execute("DELETE FROM document WHERE expires <= ?", [time.time()])
+        version = first_version()
+        done = db.execute("INSERT OR IGNORE INTO document VALUES (?, ?, ?, ?)", [name, version, packed, expires])
+        return version if done.rowcount == 1 else None
+    done = db.execute(
+        "UPDATE document SET value = ?, version = version + 1, expires = ? WHERE name = ? AND version = ?",
+        [packed, expires, name, version],
+    )
     return version + 1 if done.rowcount == 1 else None
 
 
@@ -183,7 +186,10 @@ def _delete(name: str, db: sqlite3.Connection) -> None:
 
 
 def _names(prefix: str, db: sqlite3.Connection) -> list[str]:
-    rows = db.execute("SELECT name FROM document WHERE substr(name, 1, ?) = ? ORDER BY name", [len(prefix), prefix])
+    rows = db.execute(
+        f"SELECT name FROM document WHERE substr(name, 1, ?) = ? AND {_KEPT} ORDER BY name",
+        [len(prefix), prefix, time.time()],
+    )
     return [name for (name,) in rows]
 
 

@@ -1,4 +1,4 @@
-"""Leases and receipts in SQLite: one writer a table, and a dead one stands in nobody's way."""
+"""SQLite's own: a dead process stands in nobody's way. What all stores promise: tests/contract/test_state.py."""
 
 import socket
 import sqlite3
@@ -30,30 +30,6 @@ def pid_of_the_gone() -> int:
     return gone.pid
 
 
-async def test_a_second_writer_is_refused_with_who_has_the_table(state):
-    await state.acquire("SHOP.T", "run1")
-    with pytest.raises(LeaseError, match=r"SHOP\.T is being written by run run1"):
-        await state.acquire("SHOP.T", "run2")
-    await state.acquire("SHOP.OTHER", "run2")
-
-
-async def test_a_released_lease_can_be_taken_with_a_higher_token(state):
-    first = await state.acquire("SHOP.T", "run1")
-    await state.release(first)
-    second = await state.acquire("SHOP.T", "run2")
-    assert second.token > first.token
-    assert not await state.heartbeat(first)
-    assert await state.heartbeat(second)
-
-
-async def test_an_old_holder_cannot_release_the_lease_of_the_next(state):
-    first = await state.acquire("SHOP.T", "run1")
-    own(state, "elsewhere:1", expires_in=-1)
-    second = await state.acquire("SHOP.T", "run2")
-    await state.release(first)
-    assert await state.heartbeat(second)
-
-
 async def test_a_process_of_this_machine_that_is_gone_has_lost_its_lease(state):
     await state.acquire("SHOP.T", "run1")
     own(state, f"{socket.gethostname()}:{pid_of_the_gone()}")
@@ -69,24 +45,6 @@ async def test_a_holder_on_another_machine_keeps_its_lease_until_it_ends(state):
     own(state, "elsewhere:1", expires_in=-1)
     assert await state.leases() == []
     await state.acquire("SHOP.T", "run2")
-
-
-async def test_the_newest_receipt_of_each_table_is_kept(state):
-    await state.acquire("SHOP.T", "inv_1")
-    await state.record("inv_1", "SHOP.T", {"status": "FAILED"})
-    await state.record("inw_1", "SHOP.T", {"status": "COMPLETE"})
-    await state.record("inw_2", "SHOP.U", {"status": "COMPLETE", "rows": 3})
-    assert await state.last_receipts() == {
-        "SHOP.T": {"status": "COMPLETE"},
-        "SHOP.U": {"status": "COMPLETE", "rows": 3},
-    }
-
-
-async def test_a_run_and_its_invocation_are_known_once_they_began(state):
-    await state.acquire("SHOP.T", "20261123T000000ABCDEF_3")
-    assert await state.began("20261123T000000ABCDEF_3")
-    assert await state.began("20261123T000000ABCDEF")
-    assert not await state.began("20261123T000000")
 
 
 async def test_a_file_that_is_no_database_names_the_setting(tmp_path):
