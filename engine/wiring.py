@@ -23,8 +23,8 @@ from engine.source.catalogue import Relation
 from engine.source.connection import Translated, connected
 from engine.source.horizon import Horizon, read_horizon
 from engine.source.snapshot import Snapshot, open_snapshot
+from engine.state.chosen import state_of
 from engine.state.port import State
-from engine.state.sqlite import SqliteState
 from engine.target.snowflake import Target, TargetCatalogue
 
 LATE_COMMIT_WAIT_S = 5.0
@@ -76,7 +76,9 @@ async def parts(config: Config) -> AsyncIterator[Parts]:
             transient=config.target.transient,
             attempts=config.limits.attempts,
         )
-        yield Parts(config, run_id, target, SqliteState(config.state.path, lease_s=config.state.lease_s))
+        state = state_of(config)
+        stack.push_async_callback(state.close)
+        yield Parts(config, run_id, target, state)
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------

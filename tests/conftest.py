@@ -207,3 +207,25 @@ class CommandLine:
 @pytest.fixture
 def borealis(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def moto_port() -> Iterator[int]:
+    """Of the server that stands in for AWS."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - half a second, for the few tests that ask
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture
+def aws(moto_port: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of AWS; the environment leads every client there."""
+    address = f"http://127.0.0.1:{moto_port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    return address

@@ -11,16 +11,19 @@ import io
 import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import snowflake.connector
 from snowflake.connector import DatabaseError, SnowflakeConnection
 
 from engine.local.warehouse.process import Endpoint, serve
+from engine.state.port import State
+from tests.contract.states import Backend, backend
 
 _ENV = {k.removeprefix("BOREALIS_TEST_SNOWFLAKE_").lower(): v for k, v in os.environ.items()
         if k.startswith("BOREALIS_TEST_SNOWFLAKE_")}  # fmt: skip
@@ -162,3 +165,17 @@ def house(connect: Connect, tmp_path: Path) -> Iterator[House]:
     yield made
     connection.rollback()
     connection.cursor().execute(f'DROP SCHEMA IF EXISTS "{made.database}"."{made.schema}"')
+
+
+@pytest_asyncio.fixture(params=["sqlite", "dynamodb"])
+async def states(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+    """Opens one state, as often as there are processes to be played."""
+    if request.param == "dynamodb":
+        request.getfixturevalue("aws")
+    async with backend(request.param, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def state(states: Backend) -> State:
+    return states()
