@@ -54,7 +54,7 @@ def build(runtime: Runtime, into: Path, config: Path | None = None) -> dict[str,
         compiler = _compile(runtime.python, task)
         write_zip(task, archive)
     manifest = _manifest(runtime, archive, chosen, compiler)
-    _refuse_what_lambda_would(manifest)
+    refuse_what_lambda_would(manifest)
     archive.with_suffix(".json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 
@@ -85,7 +85,7 @@ def _compile(python: str, task: Path) -> str | None:
     A function cannot write byte code beside its sources, so without it each cold start compiles some thousand modules.
     Unchecked, because the times of files in a zip mean nothing.
     """
-    interpreter = _interpreter(python)
+    interpreter = interpreter_of(python)
     if interpreter is None:
         return None
     bare = {"PYTHONHASHSEED": "0", "PATH": os.defpath}
@@ -95,7 +95,7 @@ def _compile(python: str, task: Path) -> str | None:
     return told.stdout.split()[1]
 
 
-def _interpreter(python: str) -> str | None:
+def interpreter_of(python: str) -> str | None:
     """A Python of this version: the running one, or one that uv finds."""
     if python == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
@@ -143,7 +143,7 @@ def _manifest(runtime: Runtime, archive: Path, chosen: Contents, compiler: str |
     }
 
 
-def _refuse_what_lambda_would(manifest: dict[str, Any]) -> None:
+def refuse_what_lambda_would(manifest: dict[str, Any]) -> None:
     limits = {"zipped_bytes": ZIPPED_BYTES_MAX, "unzipped_bytes": UNZIPPED_BYTES_MAX}
     for kind, limit in limits.items():
         if manifest[kind] >= limit:

@@ -1,0 +1,118 @@
+"""The zip for Lambda, unpacked where nothing else is: what is in it is enough, and no more than that."""
+
+import hashlib
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import distributions
+
+import pytest
+
+from benchmarks.unpacked import OWN_PYTHON, Unpacked, unpacked
+from package.build import LOCK, REPOSITORY, Runtime, build, refuse_what_lambda_would
+from package.contents import AWS_SERVICES, name_of, reached
+
+PYTHONS = sorted({OWN_PYTHON, Runtime("arm64").python})
+MODULES = reached(REPOSITORY)
+HANDLERS = sorted(name for name in MODULES if name.startswith("handlers."))
+
+UNUSED = "rich typer pygments duckdb fakesnow numpy pandas pyarrow moto engine.local engine.cli ".split()
+"""What no function loads: the command line, the embedded parts, what the connector takes along where it is there."""
+UNLESS_CONFIGURED = "hvac opentelemetry.exporter google.rpc".split()
+"""What is loaded by the first invocation that needs it: Vault's client, the exporter of traces."""
+
+
+@pytest.fixture(scope="module", params=PYTHONS)
+def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
+    found = unpacked(tmp_path_factory.mktemp("package"), request.param)
+    if found is None:
+        pytest.skip(f"there is no Python {request.param} on this machine")
+    return found
+
+
+@pytest.fixture
+def loaded(package: Unpacked) -> Callable[..., set[str]]:
+    """`loaded("handlers.health")`: all modules that are loaded then, in a process that sees the package alone."""
+
+    def loaded(*modules: str) -> set[str]:
+        script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]; print(*sys.modules)"
+        ended = subprocess.run(
+            [*package.python, "-W", "error", "-c", script, *modules],
+            check=False,
+            env={"PYTHONPATH": str(package.code)},
+            cwd=package.code,
+            capture_output=True,
+            text=True,
+        )
+        assert not ended.returncode, ended.stderr
+        return set(ended.stdout.split())
+
+    return loaded
+
+
+def test_every_module_in_it_imports_without_anything_beside_it(loaded):
+    assert set(MODULES) <= loaded(*MODULES)
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_function_loads_nothing_that_it_does_not_use(loaded, handler):
+    """The budget of a cold start is what is loaded, which a test can see, and not the time, which it cannot."""
+    unwanted = (*UNUSED, *UNLESS_CONFIGURED)
+    assert not [
+        name for name in loaded(handler) if name.startswith(tuple(f"{word}." for word in unwanted)) or name in unwanted
+    ]
+
+
+def test_neither_embedded_parts_nor_command_line_are_in_it(package):
+    names = {path.relative_to(package.code).as_posix() for path in package.code.rglob("*")}
+    assert not names & {"engine/local", "engine/cli.py", "engine/render.py", "rich", "typer", "tests", "duckdb"}
+    assert {f"{name.replace('.', '/')}.py" for name in HANDLERS} <= names
+
+
+def test_its_packages_are_those_of_the_lock(package):
+    locked = dict(re.findall(r"^([\w.-]+)==([\w.+!-]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
+    told = {name: part["version"] for name, part in package.manifest["packages"].items() if name != "borealis"}
+    inside = {name_of(found): found.version for found in distributions(path=[str(package.code)])}
+    assert inside.items() <= told.items() <= locked.items()
+    assert {"snowflake-connector-python", "asyncpg", "aioboto3", "certifi"} <= inside.keys()
+
+
+def test_descriptions_of_the_aws_services_that_are_named_are_in_it(package):
+    named = {
+        service
+        for path in MODULES.values()
+        for service in re.findall(r'\bclient\(\s*"([a-z0-9-]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert named <= AWS_SERVICES
+    described = {path.name for path in package.code.glob("botocore/data/*") if path.is_dir()}
+    assert described == AWS_SERVICES
+
+
+def test_the_manifest_tells_of_the_zip_beside_it(package):
+    told = package.manifest
+    archive = package.code.parent / told["name"]
+    assert told == json.loads(archive.with_suffix(".json").read_text())
+    assert told["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert told["unzipped_bytes"] == sum(path.stat().st_size for path in package.code.rglob("*") if path.is_file())
+    assert told["unzipped_bytes"] == sum(part["unzipped_bytes"] for part in told["packages"].values())
+    assert told["zipped_bytes"] < 50e6
+    assert told["unzipped_bytes"] < 250e6
+
+
+@pytest.mark.parametrize("package", [OWN_PYTHON], indirect=True)
+def test_built_again_it_is_the_same_byte_for_byte(package, tmp_path):
+    assert build(Runtime(package.manifest["architecture"], OWN_PYTHON), tmp_path) == package.manifest
+
+
+@pytest.mark.parametrize("kind", ["zipped_bytes", "unzipped_bytes"])
+def test_a_zip_that_lambda_would_refuse_is_refused_here(package, kind):
+    with pytest.raises(SystemExit, match=rf"{kind} are 250,000,000, Lambda takes fewer than"):
+        refuse_what_lambda_would({**package.manifest, kind: 250_000_000})
+
+
+def test_an_older_connector_is_never_taken_silently(tmp_path, monkeypatch):
+    """For manylinux2014 alone a resolver falls back to connector 4; with hashes there is nothing to fall back to."""
+    monkeypatch.setattr(Runtime, "platform", "x86_64-manylinux2014")
+    with pytest.raises(subprocess.CalledProcessError):
+        build(Runtime("x86_64"), tmp_path)
