@@ -1,4 +1,4 @@
-"""The command line: `borealis demo, check, plan, run, verify, status, warehouse`.
+"""The command line: `borealis demo, check, plan, run, verify, status, replay, warehouse`.
 
 Results go to standard output, as tables or with --json as one object; progress and failures go to standard error.
 Exit codes: 0 all that was asked for is COMPLETE, 3 PARTIAL, 1 failure, 2 bad configuration or usage, 130 interrupted.
@@ -15,6 +15,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, ParamSpec, TypeVar
@@ -267,6 +268,36 @@ def status(names: Names = None, *, config: ConfigFile = None, as_json: AsJson = 
     else:
         render.show_rows(rows, render.console())
     return COMPLETE
+
+
+@command
+def replay(
+    *,
+    queue: Annotated[
+        str | None, typer.Option("--queue", metavar="URL", help="Dead-letter queue; default: aws.dead_letter_queue.")
+    ] = None,
+    config: ConfigFile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is there; nothing is sent.")] = False,
+    most: Annotated[int, typer.Option("--max", min=1, metavar="N", help="Messages to take.")] = 100,
+    as_json: AsJson = False,
+) -> int:
+    """Send what failed in the functions once more, from the dead-letter queue."""
+    region = None
+    if queue is None:
+        settings = _configured(config).aws
+        queue, region = settings.dead_letter_queue, settings.region
+    if queue is None:
+        raise ConfigError(["aws.dead_letter_queue: is required without --queue; set it to the URL of the SQS queue"])
+    from handlers import replay as replaying
+
+    replayed = _await(replaying.replay, queue, region, most=most, dry_run=dry_run)
+    rows: list[Mapping[str, Any]] = [asdict(each) for each in replayed]
+    code = FAILED if any(each.error for each in replayed) else COMPLETE
+    if as_json:
+        _print_json({"status": "FAILED" if code else "COMPLETE", "dry_run": dry_run, "messages": rows})
+    else:
+        render.show_rows(rows, render.console(), ("goes_to", "failed_at", "failure", "event", "sent", "error"))
+    return code
 
 
 @command

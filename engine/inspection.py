@@ -16,7 +16,8 @@ from engine.errors import BorealisError
 from engine.plan import TablePlan
 from engine.replicate import source_checksum, target_checksum
 from engine.runs import plans_of
-from engine.source.connection import Address, Translated, connected
+from engine.source.connection import Address, Translated
+from engine.source.facts import facts
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.wiring import Opened, Refused, choose_tables, looking, parts, target_key
@@ -55,14 +56,6 @@ class CheckReport:
             self.items.append(CheckItem(name, True, f"{'; '.join(details)} ({milliseconds:.0f} ms)"))
 
 
-_SOURCE_FACTS = """
-SELECT current_setting('server_version'), current_user, pg_is_in_recovery(), current_setting('server_encoding'),
-       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), current_setting('max_connections'),
-       (SELECT string_agg(format('%s = %s', s.name, s.setting), ', ') FROM pg_settings s
-        WHERE s.name IN ('max_standby_streaming_delay', 'hot_standby_feedback') AND pg_is_in_recovery())
-"""
-
-
 async def check(config: Config) -> CheckReport:
     """Reaches for both sides and plans every table: access, versions, rights, settings, types."""
     report = CheckReport()
@@ -92,14 +85,13 @@ async def check(config: Config) -> CheckReport:
 
 
 async def _look_at_source(address: Address, details: list[str]) -> None:
-    async with connected(address) as connection:
-        with Translated("cannot ask the source who we are"):
-            version, user, standby, encoding, sees_all, connections, settings = await connection.fetchrow(_SOURCE_FACTS)
-    details.append(f"PostgreSQL {version} at {address.place} as {user}, {'standby' if standby else 'primary'}")
-    details.append(f"encoding {encoding}, max_connections {connections}")
-    details.append("sees open transactions of others" if sees_all else "does not see open transactions of others")
-    if settings:
-        details.append(settings)
+    found = await facts(address)
+    place = "standby" if found.standby else "primary"
+    details.append(f"PostgreSQL {found.version} at {address.place} as {found.user}, {place}")
+    details.append(f"encoding {found.encoding}, max_connections {found.connections_max}")
+    details.append("sees open transactions of others" if found.sees_all else "does not see open transactions of others")
+    if found.standby_settings:
+        details.append(found.standby_settings)
 
 
 # --- verify -----------------------------------------------------------------------------------------------------

@@ -93,10 +93,10 @@ def serve(
             told = failures.known(error)[0]
             if os.environ.get("BOREALIS_DEBUG"):
                 traceback.print_exception(error)
-            if otherwise is not None and isinstance(told, BorealisError):
-                return otherwise(told)
-            leaving = RetryableError if getattr(told, "retryable", False) else FatalError
-            raise leaving("\n".join(failures.in_lines(told))) from None
+            if otherwise is None or not isinstance(told, BorealisError):
+                leaving = RetryableError if getattr(told, "retryable", False) else FatalError
+                raise leaving("\n".join(failures.in_lines(told))) from None
+            answer = otherwise(told)
         plain: Answer = orjson.loads(orjson.dumps(answer, default=str))
         return plain
 

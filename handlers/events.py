@@ -32,6 +32,19 @@ Round = Annotated[int, Field(ge=1, le=10_000)]
 """The bound of limits.generations_max."""
 
 
+def unwrapped(value: Any) -> Any:
+    """What stands in the envelope of a rule, or the value itself. Raises ValueError."""
+    if not isinstance(value, Mapping) or "detail-type" not in value:
+        return value
+    detail = value.get("detail")
+    if not isinstance(detail, str):
+        return detail
+    try:
+        return json.loads(detail)  # EventBridge Scheduler without an input sends "{}"
+    except ValueError:
+        raise ValueError("detail: is not JSON") from None
+
+
 class Event(BaseModel):
     """What all have: who asked, and the trace that it belongs to."""
 
@@ -49,15 +62,8 @@ class Event(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _out_of_envelope(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping) or "detail-type" not in value:
-            return value
-        detail = value.get("detail")
-        if isinstance(detail, str):  # EventBridge Scheduler without an input sends "{}"
-            try:
-                detail = json.loads(detail)
-            except ValueError:
-                raise ValueError("detail: is not JSON") from None
-        if not isinstance(detail, Mapping):
+        detail = unwrapped(value)
+        if detail is value or not isinstance(detail, Mapping):
             return detail
         told = {"correlation_id": value.get("id")}
         if "idempotency_key" in cls.model_fields:
@@ -94,7 +100,7 @@ class Resume(Event):
 
 
 class PlanStep(Event):
-    """Of the state machine: plan a request (round 1), or what a run has left."""
+    """Of the state machine: plan a request (round 1), or what its run has left, `run_id`."""
 
     step: Literal["plan"]
     execution: Id | None = None
@@ -108,7 +114,7 @@ class PlanStep(Event):
 
     @model_validator(mode="after")
     def _something_to_plan(self) -> Self:
-        if (self.request is None) == (self.run_id is None):
+        if self.request is None and self.run_id is None:
             raise ValueError("request, run_id: one of them is required; request in round 1, run_id after it")
         return self
 
