@@ -21,7 +21,7 @@ DRIVERS = {
     "asyncpg": ["engine.source", "engine.local"],
     "snowflake": ["engine.target", "engine.local"],
     "boto3": ["engine.local"],
-    "botocore": ["engine.aws", "engine.state", "engine.secrets", "engine.stage"],
+    "botocore": ["engine.aws", "engine.local", "engine.state", "engine.secrets", "engine.stage"],
     "aioboto3": ["engine.aws"],
     "moto": ["engine.local"],
     "awslambdaric": ["engine.local"],

@@ -1,0 +1,184 @@
+"""AWS on a laptop: moto's server on loopback, in this process, with Lambda being the functions of `functions`.
+
+Whoever asks Lambda there, a client or the state machine, gets the real runtime client's answer. Its state is the
+process's own, so one at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+from moto.awslambda.exceptions import LambdaClientError
+from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
+from moto.core.model_instances import reset_model_data
+from moto.server import ThreadedMotoServer
+
+from engine.local.cloud.functions import ACCOUNT, REGION, Functions, Throttled, UnknownFunction
+
+KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+POLL_S = 0.1
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/state-machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How an execution of a state machine ended."""
+
+    arn: str
+    status: str
+    """SUCCEEDED, FAILED, TIMED_OUT or ABORTED; RUNNING where it was not waited for."""
+    output: Any
+    error: str | None
+    cause: str | None
+
+
+class Aws:
+    """`with Aws() as aws:`, then `aws.functions = ...`; `aws.client("sqs")` is boto3's."""
+
+    def __init__(self) -> None:
+        self.functions: Functions | None = None
+        self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+
+    def __enter__(self) -> Self:
+        for noisy in ("werkzeug", "moto"):  # a line a request; pages an error that a state machine catches
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)
+        self.reset()  # of one before us in this process
+        default_user_config["lambda"] = {"use_docker": False}
+        default_user_config["stepfunctions"] = {"execute_state_machine": True}
+        self._server.start()
+        self.url = "http://{}:{}".format(*self._server.get_host_and_port())
+        os.environ["MOTO_PORT"] = self.url.rsplit(":", 1)[1]  # where its state machines find the services
+        self._invoke = LambdaSimpleBackend.invoke
+        LambdaSimpleBackend.invoke = self._route()  # type: ignore[method-assign]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        LambdaSimpleBackend.invoke = self._invoke  # type: ignore[method-assign]
+        self._server.stop()
+        del os.environ["MOTO_PORT"]
+
+    def reset(self) -> None:
+        """Nothing is there any more."""
+        self.functions = None
+        BackendDict.reset()
+        reset_model_data()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """For the functions."""
+        return {"AWS_ENDPOINT_URL": self.url, **KEYS}
+
+    def client(self, service: str, **settings: Any) -> Any:
+        """`settings` are botocore's."""
+        return boto3.client(
+            service,
+            config=Config(**settings),
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def queue(self, name: str) -> str:
+        """A new queue's URL."""
+        return str(self.client("sqs").create_queue(QueueName=name)["QueueUrl"])
+
+    def topic(self, name: str, queue: str) -> str:
+        """A new topic's ARN; what it is told arrives in the queue, as it was sent."""
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue.rsplit('/', 1)[1]}"
+        topic = self.client("sns").create_topic(Name=name)["TopicArn"]
+        raw = {"RawMessageDelivery": "true"}
+        self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
+        return str(topic)
+
+    def messages(self, queue: str) -> list[Any]:
+        """All that lies in a queue, taken out of it."""
+        sqs, found = self.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                found.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def state_machine(self, definition: str) -> str:
+        """A new state machine's ARN."""
+        made = self.client("stepfunctions").create_state_machine(name="borealis", definition=definition, roleArn=ROLE)
+        return str(made["stateMachineArn"])
+
+    def execute(self, state_machine: str, event: Any, *, seconds: float = 600) -> Execution:
+        """Starts an execution and waits for its end."""
+        started = self.client("stepfunctions").start_execution(
+            stateMachineArn=state_machine, name=str(uuid.uuid4()), input=json.dumps(event)
+        )  # without a name moto would call every execution None
+        arn = str(started["executionArn"])
+        return self.execution(arn, seconds=seconds)
+
+    def execution(self, arn: str, *, seconds: float) -> Execution:
+        """An execution at its end, or RUNNING when the seconds are over."""
+        client, give_up = self.client("stepfunctions"), time.monotonic() + seconds
+        while (found := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            if time.monotonic() > give_up:
+                break
+            time.sleep(POLL_S)
+        output = json.loads(found["output"]) if found.get("output") else None
+        return Execution(arn, found["status"], output, found.get("error"), found.get("cause"))
+
+    def _route(self) -> Any:
+        """In the place of moto's own function, which answers without running anything."""
+
+        def invoke(
+            _: Any,
+            function_name: str,
+            qualifier: str | None,
+            body: Any,
+            headers: Mapping[str, str],
+            answer: dict[str, Any],
+        ) -> bytes:
+            del qualifier
+            assert self.functions is not None, "no functions are deployed"
+            name, event = function_name.rsplit(":", 1)[-1], json.loads(body or b"{}")
+            trace_id = headers.get("X-Amzn-Trace-Id", "")
+            try:
+                if headers.get("X-Amz-Invocation-Type") == "Event":
+                    self.functions.send(name, event, trace_id=trace_id)
+                    return b""
+                ended = self.functions.invoke(name, event, trace_id=trace_id)
+            except Throttled:
+                raise _refused("TooManyRequestsException", 429, "Rate Exceeded.") from None
+            except UnknownFunction:
+                raise _refused("ResourceNotFoundException", 404, f"Function not found: {name}") from None
+            if ended.error is not None:
+                answer["x-amz-function-error"] = "Unhandled"
+            return json.dumps(ended.payload).encode()
+
+        return invoke
+
+
+def _refused(error: str, status: int, message: str) -> LambdaClientError:
+    refused = LambdaClientError(error, message)
+    refused.code = status
+    return refused
+
+
+def definition(template: Path, **values: object) -> str:
+    """The state machine as Terraform's templatefile would render it."""
+    text = template.read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", str(value))
+    assert "${" not in text, text[text.index("${") :][:60]
+    return text

@@ -1,0 +1,88 @@
+"""AWS with scripted functions behind it: what a function answers is written down, what it was asked is read."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.local.cloud.aws import Aws, Execution, definition
+from engine.local.cloud.environment import ROOT, FunctionSpec
+from engine.local.cloud.functions import ACCOUNT, REGION, Functions
+
+CODE = Path(__file__).with_name("functions")
+TEMPLATE = ROOT / "terraform" / "state_machine.asl.json"
+RUN = "20261123T020000A1B2C3"
+
+
+def arn_of(function: str) -> str:
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
+
+
+class Machine:
+    """The state machine with `parallel` and `worker` scripted, and where it reports failures."""
+
+    def __init__(self, aws: Aws, functions: Functions, script: Path) -> None:
+        self.aws = aws
+        self.functions = functions
+        self.script = script
+        self.dead_letters = aws.queue("dead-letters")
+        self.told = aws.queue("told")
+        text = definition(
+            TEMPLATE, parallel_arn=arn_of("parallel"), worker_arn=arn_of("worker"),
+            dead_letter_queue_url=self.dead_letters, topic_arn=aws.topic("failures", self.told), workers=2,
+        )  # fmt: skip
+        self.arn = aws.state_machine(json.dumps(hurried(json.loads(text))))
+
+    def answers(self, name: str, *answers: dict[str, Any]) -> None:
+        """Of `plan`, `finish` or `group 0`, call by call; the last one is given again."""
+        (self.script / f"{name}.json").write_text(json.dumps(answers))
+
+    def asked(self, name: str) -> list[dict[str, Any]]:
+        """The events, in their order."""
+        calls = self.script / f"{name}.calls"
+        return [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
+
+    def planned(self, *groups: int) -> None:
+        """One round in which everything passes, unless the test says otherwise."""
+        self.answers("plan", {"run_id": RUN, "groups": list(groups), "round": 1})
+        self.answers("finish", {"status": "COMPLETE", "run_id": RUN, "round": 1, "tables": [{"table": "public.a"}]})
+        for group in groups:
+            self.answers(f"group {group}", {"status": "COMPLETE", "chunks_done": 1, "chunks_left": 0})
+
+    def execute(self, request: dict[str, Any]) -> Execution:
+        return self.aws.execute(self.arn, request, seconds=60)
+
+
+def hurried(value: Any) -> Any:
+    """The same state machine with the shortest pauses that the language knows."""
+    if isinstance(value, list):
+        return [hurried(each) for each in value]
+    if isinstance(value, dict):
+        pauses = {"IntervalSeconds": 1, "MaxDelaySeconds": 1}
+        return {name: pauses.get(name) or hurried(each) for name, each in value.items()}
+    return value
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[Aws]:
+    with Aws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(aws_server: Aws) -> Aws:
+    """With nothing in it yet."""
+    aws_server.reset()
+    return aws_server
+
+
+@pytest.fixture
+def machine(aws: Aws, tmp_path: Path) -> Iterator[Machine]:
+    script = tmp_path / "script"
+    script.mkdir()
+    spec = FunctionSpec("scripted.handler", timeout_s=2, env={"SCRIPT": str(script)}, code=CODE)
+    with Functions(tmp_path / "functions", {"parallel": spec, "worker": spec}, aws.variables) as functions:
+        aws.functions = functions
+        yield Machine(aws, functions, script)

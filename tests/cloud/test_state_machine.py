@@ -1,0 +1,156 @@
+"""The state machine that Terraform deploys, interpreted by moto, with functions under the real runtime client."""
+
+import dataclasses
+import json
+import threading
+
+import pytest
+
+from tests.cloud.conftest import RUN, TEMPLATE
+
+REQUEST = {"tables": ["public.*"], "full": True}
+
+
+def test_groups_are_planned_copied_and_finished(machine):
+    machine.planned(0, 1, 2)
+    ended = machine.execute(REQUEST)
+    assert (ended.status, ended.output["status"], ended.output["tables"]) == (
+        "SUCCEEDED",
+        "COMPLETE",
+        [{"table": "public.a"}],
+    )
+    assert machine.asked("plan") == [{"step": "plan", "execution": ended.arn, "request": REQUEST, "round": 1}]
+    for group in (0, 1, 2):
+        assert machine.asked(f"group {group}") == [{"run_id": RUN, "group": group, "correlation_id": ended.arn}]
+    assert machine.asked("finish") == [{"step": "finish", "execution": ended.arn, "run_id": RUN, "round": 1}]
+    assert machine.aws.messages(machine.dead_letters) == []
+
+
+def test_a_run_with_nothing_to_copy_is_finished_all_the_same(machine):
+    machine.planned()
+    assert machine.execute({}).status == "SUCCEEDED"
+    assert [each.function for each in machine.functions.trace] == ["parallel", "parallel"]
+
+
+def test_what_is_left_is_planned_again_in_the_next_round(machine):
+    machine.planned(0)
+    plan = {"run_id": RUN, "groups": [0]}
+    machine.answers("plan", *({**plan, "round": number} for number in (1, 2, 3)))
+    left = {"run_id": RUN, "tables": []}
+    machine.answers(
+        "finish",
+        {**left, "status": "PARTIAL", "round": 1},
+        {**left, "status": "PARTIAL", "round": 2},
+        {**left, "status": "COMPLETE", "round": 3},
+    )
+    ended = machine.execute(REQUEST)
+    assert (ended.status, ended.output["round"]) == ("SUCCEEDED", 3)
+    again = {"step": "plan", "execution": ended.arn, "run_id": RUN}
+    assert machine.asked("plan")[1:] == [{**again, "round": 2}, {**again, "round": 3}]
+    assert len(machine.asked("group 0")) == 3
+
+
+@pytest.mark.parametrize("name", ["plan", "group 0", "finish"])
+def test_what_may_pass_later_is_tried_again(machine, name):
+    machine.planned(0)
+    passes = json.loads((machine.script / f"{name}.json").read_text())
+    machine.answers(name, {"raise": "RetryableError", "message": "the source is restarting"}, *passes)
+    assert machine.execute(REQUEST).status == "SUCCEEDED"
+    first, second = machine.asked(name)
+    assert first == second
+
+
+def test_a_function_that_is_killed_is_tried_again(machine):
+    machine.planned(0, 1)
+    machine.answers("group 0", {"exit": 1}, {"status": "COMPLETE"})
+    machine.answers("group 1", {"seconds": 5}, {"status": "COMPLETE"})
+    assert machine.execute(REQUEST).status == "SUCCEEDED"
+    killed = {each.payload["errorType"] for each in machine.functions.trace if each.killed}
+    assert killed == {"Runtime.ExitError", "Sandbox.Timedout"}
+    assert (len(machine.asked("group 0")), len(machine.asked("group 1"))) == (2, 2)
+
+
+def test_throttling_is_waited_out(machine):
+    machine.planned(0, 1)
+    for group in (0, 1):
+        machine.answers(f"group {group}", {"status": "COMPLETE", "seconds": 0.8})
+    machine.functions.specs["worker"] = dataclasses.replace(machine.functions.specs["worker"], concurrency=1)
+    assert machine.execute(REQUEST).status == "SUCCEEDED"
+    assert [each.outcome for each in machine.functions.trace] == ["ok"] * 4
+
+
+def test_at_most_so_many_workers_run_at_once(machine):
+    machine.planned(0, 1, 2, 3)
+    for group in range(4):
+        machine.answers(f"group {group}", {"status": "COMPLETE", "seconds": 0.3})
+    machine.execute(REQUEST)
+    workers = [each for each in machine.functions.trace if each.function == "worker"]
+    assert len({each.environment for each in workers}) == 2
+
+
+def test_a_worker_that_fails_for_good_does_not_stop_the_others(machine):
+    machine.planned(0, 1, 2)
+    machine.answers("group 1", {"raise": "FatalError", "message": "a value has no place"})
+    machine.answers("finish", {"status": "FAILED", "run_id": RUN, "round": 1, "tables": [{"table": "public.b"}]})
+    ended = machine.execute(REQUEST)
+    assert [len(machine.asked(f"group {group}")) for group in (0, 1, 2)] == [1, 1, 1]
+    assert (ended.status, ended.error, json.loads(ended.cause)) == ("FAILED", "RunFailed", [{"table": "public.b"}])
+    (dead,) = machine.aws.messages(machine.dead_letters)
+    assert dead["error"] == {"Error": "RunFailed", "Cause": ended.cause}
+
+
+@pytest.mark.parametrize(
+    ("name", "run_id", "error", "calls"),
+    [
+        ("plan", None, "FatalError", 1),
+        ("finish", RUN, "FatalError", 1),
+        ("plan", None, "RetryableError", 6),
+    ],
+    ids=["plan", "finish", "plan, at last"],
+)
+def test_what_is_left_of_a_failure_is_enough_to_replay_it(machine, name, run_id, error, calls):
+    machine.planned(0)
+    machine.answers(name, {"raise": error, "message": "public.a is gone"})
+    ended = machine.execute(REQUEST)
+    assert (ended.status, ended.error) == ("FAILED", error)
+    assert len(machine.asked(name)) == calls
+    (dead,) = machine.aws.messages(machine.dead_letters)
+    assert dead.pop("started_at")
+    assert json.loads(dead["error"].pop("Cause"))["errorMessage"] == "public.a is gone"
+    assert dead == {
+        "request": REQUEST,
+        "run_id": run_id,
+        "round": 1,
+        "execution": ended.arn,
+        "error": {"Error": error},
+    }
+    (told,) = machine.aws.messages(machine.told)
+    assert (told["execution"], told["run_id"], told["error"]["Error"]) == (ended.arn, run_id, error)
+
+
+def test_a_failure_is_told_even_if_the_queue_is_gone(machine):
+    machine.planned(0)
+    machine.answers("plan", {"raise": "FatalError"})
+    machine.aws.client("sqs").delete_queue(QueueUrl=machine.dead_letters)
+    assert machine.execute(REQUEST).error == "FatalError"
+    assert len(machine.aws.messages(machine.told)) == 1
+
+
+def test_executions_at_the_same_time_do_not_mix(machine):
+    machine.planned(0)
+    ended = []
+    threads = [threading.Thread(target=lambda: ended.append(machine.execute(REQUEST))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {each.status for each in ended} == {"SUCCEEDED"}
+    assert {each["correlation_id"] for each in machine.asked("group 0")} == {each.arn for each in ended}
+
+
+def test_every_task_that_calls_a_function_retries_alike():
+    states = json.loads(TEMPLATE.read_text(encoding="utf-8").replace("${workers}", "8"))["States"]
+    tasks = [states["Plan"], states["Finish"], states["Work"]["ItemProcessor"]["States"]["Copy"]]
+    policies = [[{**retrier, "Comment": None} for retrier in task["Retry"]] for task in tasks]
+    assert policies[0] == policies[1] == policies[2]
+    assert {retrier["JitterStrategy"] for retrier in policies[0]} == {"FULL"}
