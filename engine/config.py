@@ -358,6 +358,8 @@ def _over(values: Mapping[str, Any], env: Mapping[str, str], overrides: Mapping[
         for name, file in (
             ("source.sslrootcert", config.source.sslrootcert),
             ("target.private_key_file", config.target.private_key_file),
+            ("vault.ca_file", config.vault.ca_file if config.vault else None),
+            ("vault.token_file", config.vault.token_file if config.vault else None),
         )
         if file is not None and not os.access(file, os.R_OK)
     ]

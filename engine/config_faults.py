@@ -9,7 +9,9 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, get_args
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -156,6 +158,13 @@ def between_settings(values: Mapping[str, Any]) -> list[str]:
     entries = values.get("tables")
     tables = [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list | tuple) else []
     faults = list(_of_target(target)) if "target" in values else []
+    faults += _of_source(_section(values, "source"))
+    if not _section(values, "vault"):
+        faults += [
+            f'{name}.vault: needs to know where Vault is; add [vault] with address = "https://vault.example.com:8200"'
+            for name in ("source", "target")
+            if _section(values, name).get("vault")
+        ]
     for index, table in enumerate(tables):
         faults += [f"tables[{index}].{fault}" for fault in _of_table(table, defaults)]
     faults += _twice([table.get("name") for table in tables])
@@ -167,6 +176,24 @@ def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
 
 
+def _of_source(source: Mapping[str, Any]) -> Iterator[str]:
+    if source.get("auth") != "rds-iam":
+        return
+    for name in ("vault", "password"):
+        if source.get(name):
+            yield f"source.{name}, source.auth: exclude each other; rds-iam makes its own password, remove {name}"
+    for name in ("dsn", "primary_dsn"):
+        if not isinstance(source.get(name), str):
+            continue
+        with suppress(ValueError):
+            url = urlsplit(source[name])
+            mode = source.get("sslmode") or dict(parse_qsl(url.query)).get("sslmode")
+            if mode not in ("require", "verify-ca", "verify-full"):
+                yield f'source.sslmode: rds-iam sends its token over TLS only; set sslmode = "verify-full" for {name}'
+            if not url.username:
+                yield f"source.{name}: rds-iam needs the user in the URL, as postgresql://reader@host/database"
+
+
 def _of_target(target: Mapping[str, Any]) -> Iterator[str]:
     if target.get("local") and target.get("account"):
         yield "target.local, target.account: exclude each other; keep local (embedded warehouse) or account (Snowflake)"
@@ -176,11 +203,16 @@ def _of_target(target: Mapping[str, Any]) -> Iterator[str]:
             'warehouse, or account = "ORG-ACCOUNT" with user and private_key_file for Snowflake'
         )
     elif target.get("account"):
-        logins = ("private_key_file", "private_key", "password", "authenticator")
-        if not target.get("user"):
+        logins = ("vault", "private_key_file", "private_key", "password", "authenticator")
+        if not target.get("user") and not target.get("vault"):
             yield 'target.user: is required with account; set user = "BOREALIS_LOADER"'
         if not any(target.get(login) for login in logins):
-            yield "target.private_key_file: an account needs a login; set private_key_file, or private_key, or password"
+            yield (
+                "target.private_key_file: an account needs a login; set private_key_file, private_key or password, "
+                "or vault"
+            )
+    if target.get("local") and target.get("vault"):
+        yield "target.local, target.vault: exclude each other; the embedded warehouse asks for no login, remove vault"
     if target.get("private_key_file") and target.get("private_key"):
         yield "target.private_key, target.private_key_file: exclude each other; keep one"
     state, schema = target.get("state_schema", "BOREALIS"), target.get("schema")

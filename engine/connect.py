@@ -8,13 +8,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
-from cryptography.hazmat.primitives import serialization
 
 from engine.config import Config
-from engine.errors import ConfigError
+from engine.logins import source_logins, target_logins
 from engine.source.connection import Address
 from engine.sql.target import SESSION_PARAMETERS, Names, create_database
-from engine.target.session import SessionPool
+from engine.target.session import FixedParameters, LoginParameters, SessionPool
 
 
 def names_of(config: Config) -> Names:
@@ -28,7 +27,7 @@ def addresses(config: Config) -> tuple[Address, Address | None]:
     def address(dsn: str) -> Address:
         return Address(
             _with_tls(dsn, source.sslmode, str(source.sslrootcert) if source.sslrootcert else None),
-            source.password.get_secret_value() if source.password else None,
+            source_logins(config, dsn),
             source.connect_timeout_s,
             source.statement_timeout_s,
             source.lock_timeout_s,
@@ -55,21 +54,22 @@ async def sessions(config: Config, run_id: str) -> AsyncIterator[SessionPool]:
 
         with attach_or_serve(config.target.local) as endpoint:
             place = f"the embedded warehouse in {config.target.local}"
-            reach = {"host": endpoint.host, "port": endpoint.port, "protocol": "http", "account": "local",
-                     "user": "borealis", "password": "none"}  # fmt: skip
-            async with _pool(reach | _common(config, run_id), place, sessions_max) as pool:
+            anybody = FixedParameters({"user": "borealis", "password": "none"})
+            async with _pool(endpoint.connection() | _common(config, run_id), place, sessions_max, anybody) as pool:
                 async with pool.session() as session:
                     await session.execute(create_database(names_of(config)), doing=f"cannot use {place}")
                 yield pool
         return
     place = f"Snowflake ({config.target.host or config.target.account})"
-    async with _pool(_login(config) | _common(config, run_id), place, sessions_max) as pool:
+    async with _pool(_place(config) | _common(config, run_id), place, sessions_max, target_logins(config)) as pool:
         yield pool
 
 
 @asynccontextmanager
-async def _pool(parameters: dict[str, Any], place: str, sessions_max: int) -> AsyncIterator[SessionPool]:
-    pool = SessionPool(parameters, place, sessions_max)
+async def _pool(
+    parameters: dict[str, Any], place: str, sessions_max: int, logins: LoginParameters
+) -> AsyncIterator[SessionPool]:
+    pool = SessionPool(parameters, place, sessions_max, logins)
     try:
         yield pool
     finally:
@@ -94,33 +94,12 @@ def _common(config: Config, run_id: str) -> dict[str, Any]:
     }
 
 
-def _login(config: Config) -> dict[str, Any]:
+def _place(config: Config) -> dict[str, Any]:
+    """Where the target is, and as what to work there."""
     target = config.target
-    login: dict[str, Any] = {
+    place: dict[str, Any] = {
         name: value
-        for name in ("account", "user", "host", "port", "role", "warehouse", "authenticator")
+        for name in ("account", "host", "port", "role", "warehouse")
         if (value := getattr(target, name)) is not None
     }
-    if target.host is not None:
-        login["protocol"] = target.protocol
-    if target.password is not None:
-        login["password"] = target.password.get_secret_value()
-    passphrase = target.private_key_passphrase.get_secret_value() if target.private_key_passphrase else None
-    if target.private_key is not None:
-        login["private_key"] = _private_key(target.private_key.get_secret_value(), passphrase)
-    elif target.private_key_file is not None:
-        login["private_key"] = _private_key(target.private_key_file.read_text(), passphrase)
-    return login
-
-
-def _private_key(pem: str, passphrase: str | None) -> bytes:
-    """The key in the form that the connector takes from memory: DER, PKCS#8, not encrypted."""
-    try:
-        key = serialization.load_pem_private_key(pem.encode(), passphrase.encode() if passphrase else None)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(
-            ["target.private_key_file: is not a PEM key that target.private_key_passphrase opens"]
-        ) from error
-    return key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    return place | ({"protocol": target.protocol} if target.host is not None else {})

@@ -8,6 +8,7 @@ BorealisError
 ├── SourceError         PostgreSQL; retryable where the same statement may pass later
 ├── TargetError         Snowflake
 ├── AwsError            a service of AWS: a queue, a bucket, a parameter
+├── SecretError         Vault, or the AWS identity that signs; retryable where Vault may answer later
 ├── GateError           counts or checksums disagree: the target is untouched
 ├── LeaseError          another run has this table
 └── StateError          what runs share cannot be read or written
@@ -78,6 +79,10 @@ class TargetError(BorealisError):
 
 class AwsError(BorealisError):
     code = "aws"
+
+
+class SecretError(BorealisError):
+    code = "secrets"
 
 
 class GateError(BorealisError):

@@ -6,8 +6,8 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -23,11 +23,38 @@ Connection: TypeAlias = asyncpg.Connection
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """Who a connection is; what it leaves out is in the address, or in PostgreSQL's own files and variables."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+class Logins(Protocol):
+    """`await logins()` is the login of one new connection; given one that the server refused, another or the same."""
+
+    @property
+    def leased(self) -> bool:
+        """Whether a role may be dropped under sessions of its own, when its lease ends or is revoked."""
+
+    async def __call__(self, refused: Login | None = None) -> Login: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedLogin:
+    login: Login = Login()
+    leased: bool = False
+
+    async def __call__(self, refused: Login | None = None) -> Login:  # noqa: ARG002 - there is no other
+        return self.login
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
     """Where the source is and how to behave there. `dsn` holds a secret: never printed."""
 
     dsn: str
-    password: str | None = None
+    logins: Logins = FixedLogin()
     connect_timeout_s: float = 10
     statement_timeout_s: float = 0
     lock_timeout_s: float = 10
@@ -45,19 +72,31 @@ class Address:
 async def connect(address: Address) -> Connection:
     """A new session with every setting pinned that could change what is read. Raises SourceError."""
     with Translated(f"cannot connect to {address.place}"):
-        connection: Connection = await asyncpg.connect(
-            address.dsn,
-            password=address.password,
-            timeout=address.connect_timeout_s,
-            server_settings={"application_name": APPLICATION_NAME},
-            statement_cache_size=0,
-        )
+        login = await address.logins()
+        try:
+            connection = await _open(address, login)
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            other = await address.logins(refused=login)
+            if other == login:
+                raise
+            connection = await _open(address, other)
         try:
             await _prepare(connection, address)
         except BaseException:
             connection.terminate()
             raise
     return connection
+
+
+async def _open(address: Address, login: Login) -> Connection:
+    return await asyncpg.connect(
+        address.dsn,
+        user=login.user,
+        password=login.password,
+        timeout=address.connect_timeout_s,
+        server_settings={"application_name": APPLICATION_NAME},
+        statement_cache_size=0,
+    )
 
 
 async def _prepare(connection: Connection, address: Address) -> None:
@@ -91,8 +130,8 @@ class LossFoundError(SourceError):
 
 
 _BY_STATE: dict[str, tuple[str, bool]] = {
-    "28P01": ("the password is wrong: check source.dsn or source.password", False),
-    "28000": ("the role may not log in: check source.dsn and the server's pg_hba.conf", False),
+    "28P01": ("the password is wrong: check source.dsn and source.password, or the secret at source.vault", False),
+    "28000": ("the role may not log in: check source.dsn or source.vault, and the server's pg_hba.conf", False),
     "3D000": ("check the database name at the end of source.dsn", False),
     "42501": ("grant the role what it lacks: GRANT SELECT on the table, USAGE on its schema", False),
     "42P01": ("the table is gone: check the name, or run again", False),
@@ -161,6 +200,11 @@ def translate(error: BaseException, doing: str) -> BorealisError | None:
     if isinstance(error, ValueError):
         return SourceError(f"{doing}: the connection string is not valid", remedy="check source.dsn")
     return None
+
+
+def may_lack_its_role(error: BaseException) -> bool:
+    """Whether what failed would fail so where the session's role was dropped: its sessions live on without rights."""
+    return isinstance(error, SourceError) and isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError)
 
 
 def _translate_server(error: asyncpg.PostgresError, doing: str) -> BorealisError:

@@ -17,7 +17,7 @@ from engine.model import Table
 from engine.quoting import literal
 from engine.source import catalogue
 from engine.source.catalogue import Relation
-from engine.source.connection import Address, Connection, Translated, connect, connected
+from engine.source.connection import Address, Connection, Translated, connect, connected, may_lack_its_role
 from engine.sql.source import relation as quoted_relation
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -43,18 +43,36 @@ class Snapshot:
         self._identity = identity
         self._slots = anyio.Semaphore(readers)
         self._idle: list[Connection] = []
+        self._age = 0
+        """Grows when the role of the connections so far was dropped."""
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[Connection]:
         """A connection inside the snapshot; at most `readers` at once. After an error it is not used again."""
         async with self._slots:
+            if self._address.logins.leased:
+                await self._address.logins()  # in use, so the lease is renewed
+            age = self._age
             connection = self._idle.pop() if self._idle else await self._open()
             try:
                 yield connection
-            except BaseException:
+            except BaseException as error:
                 connection.terminate()
+                if self._address.logins.leased and may_lack_its_role(error):
+                    self._forget_role(error)
                 raise
-            self._idle.append(connection)
+            if age == self._age:
+                self._idle.append(connection)
+            else:
+                connection.terminate()
+
+    def _forget_role(self, error: BaseException) -> None:
+        """The lease was revoked: other connections of the role are of no use, with those of a new one it may work."""
+        assert isinstance(error, SourceError)
+        error.retryable = True
+        self._age += 1
+        while self._idle:
+            self._idle.pop().terminate()
 
     async def open_readers(self, count: int, tables: Sequence[Table]) -> None:
         """Opens connections and lets each lock the tables now.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -34,7 +34,7 @@ _BY_NUMBER: dict[int, tuple[str, bool]] = {
     250003: ("check the network path to the target", True),
     251005: ("set target.user", False),
     290404: ("check target.account and target.host", False),
-    390100: ("check target.user and its password", False),
+    390100: ("check target.user and its password, or the secret at target.vault", False),
     390144: ("check account, user, key pair (RSA_PUBLIC_KEY of the user) and this machine's clock", False),
     390114: ("the session expired: run again", True),
     390189: ("the role does not exist or is not granted to the user: check target.role", False),
@@ -54,7 +54,8 @@ VALUE_ERRORS = frozenset(
     {100035, 100037, 100038, 100039, 100040, 100046, 100069, 100071, 100074, 100078, 100082, 100115}
 )
 """The target refuses a value of a row. Its message quotes the value, so ours does not repeat it."""
-NETWORK_NUMBERS = frozenset({250001, 250003, 251007, 251008, 253003})
+REFUSED_LOGINS = frozenset({390100, 390144})
+"""The password, or the key, is not the user's (any more)."""
 
 
 def translate(error: BaseException, doing: str) -> TargetError:
@@ -128,12 +129,27 @@ class Session:
             self._connection.close()
 
 
+class LoginParameters(Protocol):
+    """The connector's parameters that log in; given those that the server refused, others or the same."""
+
+    async def __call__(self, refused: Mapping[str, Any] | None = None) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedParameters:
+    parameters: Mapping[str, Any] = field(repr=False)
+
+    async def __call__(self, refused: Mapping[str, Any] | None = None) -> Mapping[str, Any]:  # noqa: ARG002
+        return self.parameters
+
+
 class SessionPool:
     """Sessions for a run: made when first needed, lent one at a time, thrown away after an error."""
 
-    def __init__(self, parameters: Mapping[str, Any], place: str, sessions_max: int) -> None:
+    def __init__(self, parameters: Mapping[str, Any], place: str, sessions_max: int, logins: LoginParameters) -> None:
         self._parameters = parameters
         self._place = place
+        self._logins = logins
         self._slots = anyio.Semaphore(sessions_max)
         self._limiter = anyio.CapacityLimiter(sessions_max + 1)
         self._idle: list[Session] = []
@@ -160,13 +176,23 @@ class SessionPool:
             self._idle.append(session)
 
     async def _open(self) -> Session:
-        doing = f"cannot connect to {self._place}"
+        login = await self._logins()
         try:
-            connection = await anyio.to_thread.run_sync(
-                partial(driver.connect, **self._parameters), limiter=self._limiter
-            )
+            return await self._connect(login)
+        except TargetError as error:
+            if error.errno not in REFUSED_LOGINS:
+                raise
+            other = await self._logins(refused=login)
+            if other == login:
+                raise
+        return await self._connect(other)
+
+    async def _connect(self, login: Mapping[str, Any]) -> Session:
+        connect = partial(driver.connect, **self._parameters, **login)
+        try:
+            connection = await anyio.to_thread.run_sync(connect, limiter=self._limiter)
         except (driver_errors.Error, OSError) as error:
-            raise translate(error, doing) from error
+            raise translate(error, f"cannot connect to {self._place}") from error
         return Session(connection, self._limiter)
 
     async def close(self) -> None:
