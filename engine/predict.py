@@ -1,0 +1,261 @@
+"""Predicts what a table's run will take and cost, from what earlier runs took. Pure.
+
+    copy = bytes / rate of one function       chain = ceil(copy / usable seconds of one function)
+    fan-out: the fewest workers whose copy fits into the usable seconds of one, as far as connections and chunks go
+
+Dollars are list prices of us-east-1 without discounts, free tiers and what is paid by the hour whether one runs or not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from engine.model import Receipt
+from engine.plan import CHUNK_BYTES_MIN, TablePlan
+
+# --- defaults, where no run has been measured --------------------------------------------------------------------
+
+COPY_BYTES_S = 50e6
+"""CSV bytes a second of one function: published network rates of one are 0.4 to 0.7 Gbit/s, this is 0.4. Our own
+benchmark reads and compresses 193 MB/s on two cores (benchmarks/results), so the network comes first."""
+READ_BYTES_S = 48e6
+"""CSV bytes a second of one of four readers on two cores (benchmarks/results, COPY with gzip: 193 MB/s in all)."""
+PUT_BYTES_S = 44e6
+"""Compressed bytes a second of one loader: the slower end of what connector 5 uploads to a server on loopback."""
+LOAD_BYTES_S = 138e6
+"""CSV bytes a second of an X-Small warehouse: 4.7 TB of CSV in 1,063 s on a 2X-Large (Snowflake's blog), a 32nd."""
+STAGED_SHARE = 0.29
+"""Compressed bytes by CSV bytes (benchmarks/results: 68.3 MB of 235.1 MB by gzip at level 1)."""
+CSV_SHARE = 0.97
+"""CSV bytes by bytes of the table, TOAST included (benchmarks/results: 235.1 MB of 242.3 MB)."""
+FIXED_S = 10.0
+"""Login, plan, landing table and gates: a dozen statements at up to a second each. Assumed, not measured."""
+PUBLISH_S = 3.0
+"""A swap: two or three statements. Assumed, not measured. A merge or append adds its rows at LOAD_BYTES_S."""
+
+HISTORY = 5
+"""Runs of a table whose median counts: a changed instance or warehouse is believed after three."""
+
+# --- prices, list, us-east-1, read in November 2026 --------------------------------------------------------------
+
+LAMBDA_GB_S = 0.0000166667
+"""Dollars, x86_64 (aws.amazon.com/lambda/pricing); arm64 costs four fifths."""
+PRIVATELINK_GB = 0.01
+"""Dollars, first petabyte of a month (aws.amazon.com/privatelink/pricing); its hours are paid without any run."""
+CREDIT = 4.0
+"""Dollars, Business Critical, the edition with PrivateLink (snowflake.com/pricing); Enterprise 3, Standard 2."""
+RESUMED_S = 60.0
+"""Seconds that each resume of a warehouse costs at least."""
+SIZES = ("X-Small", "Small", "Medium", "Large", "X-Large", "2X-Large", "3X-Large", "4X-Large", "5X-Large", "6X-Large")
+"""Each has twice the speed of the one before and costs twice the credits an hour; X-Small one."""
+
+GB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a run has at hand."""
+
+    readers: int
+    workers: int
+    """Functions that may copy at once."""
+    connections_max: int | None = None
+    """Of the source, over all functions; one holds the snapshot."""
+    limit_s: float = 900.0
+    """The time limit of a function; Lambda's own is 900."""
+    reserve_s: float = 30.0
+    """Of it, kept for loading and telling what was read (engine.deadline)."""
+    memory_mb: int = 3538
+    """Of a function: two vCPUs, as the benchmark had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A way to spread a run over functions."""
+
+    functions: int
+    """That follow one another (chain), or that copy at once (fan-out)."""
+    rounds: int
+    """Of those: 1 where each of them needs no successor."""
+    seconds: float
+    """From event to receipt."""
+    lambda_gb_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Bytes and seconds of one table's run, and what it costs."""
+
+    based_on: str
+    bytes_table: int
+    bytes_read: int
+    bytes_staged: int
+    seconds: dict[str, float]
+    """By phase as in a receipt: read, put and load added over tasks; copy and total as a clock shows them."""
+    limit_s: float
+    one_function: bool
+    """One is enough."""
+    chain: Shape
+    fan_out: Shape
+    """With the fewest workers that copy all within the limit of one function, else with the most there can be."""
+    privatelink_gb: float
+    warehouse_s: float
+    """That an X-Small runs; a bigger one is faster at the same credits."""
+    warehouse_size: str
+    """The smallest that keeps pace with the workers of the fan-out."""
+    dollars: dict[str, float]
+    """`lambda` (of the chain), `privatelink`, `warehouse`, `total`."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What one function does in a second, the shares of bytes, and the seconds that do not depend on bytes."""
+
+    based_on: str = "defaults"
+    copy: float = COPY_BYTES_S
+    read: float = READ_BYTES_S
+    put: float = PUT_BYTES_S
+    load: float = LOAD_BYTES_S
+    staged_share: float = STAGED_SHARE
+    csv_share: float = CSV_SHARE
+    fixed_s: float = FIXED_S
+    publish_s: float = PUBLISH_S
+
+
+def predict(
+    plan: TablePlan, own: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]], means: Means
+) -> Prediction:
+    """`own`: receipts of the table, newest first; `others`: the newest of each other table."""
+    mine = [each for each in own if _is_measured(each) and each["mode"] == plan.mode][:HISTORY]
+    big = [each for each in others if _is_measured(each) and each["bytes_read"] >= CHUNK_BYTES_MIN]
+    rates = rates_of(mine, f"{len(mine)} runs of this table") if mine else rates_of(big, f"{len(big)} other tables")
+    bytes_table = sum(chunk.bytes_estimate for chunk in plan.chunks)
+    some = plan.window is not None and plan.window.low is not None and bool(mine)
+    read = median(each["bytes_read"] for each in mine) if some else bytes_table * rates.csv_share
+    staged = read * rates.staged_share
+    copy_s, load_s = read / rates.copy, read / LOAD_BYTES_S
+    publish_s = rates.publish_s + (0 if mine or plan.publish == "swap" else load_s)
+    usable_s = max(1.0, means.limit_s - means.reserve_s - rates.fixed_s)
+    chain = _chain(copy_s + publish_s, usable_s, rates.fixed_s, means)
+    fan_out = _fan_out(copy_s, publish_s, usable_s, rates.fixed_s, len(plan.chunks), means)
+    shared_s = max(fan_out.seconds - publish_s - rates.fixed_s * fan_out.rounds, 0.001)
+    warehouse_s = max(RESUMED_S, max(copy_s, load_s) + publish_s)
+    return Prediction(
+        based_on=rates.based_on,
+        bytes_table=bytes_table,
+        bytes_read=round(read),
+        bytes_staged=round(staged),
+        seconds={
+            "read": round(read / rates.read, 3),
+            "put": round(staged / rates.put, 3),
+            "load": round(read / rates.load, 3),
+            "copy": round(copy_s, 3),
+            "publish": round(publish_s, 3),
+            "total": round(rates.fixed_s + copy_s + publish_s, 3),
+        },
+        limit_s=means.limit_s,
+        one_function=chain.functions == 1,
+        chain=chain,
+        fan_out=fan_out,
+        privatelink_gb=round(staged / GB, 6),
+        warehouse_s=round(warehouse_s, 1),
+        warehouse_size=_size(load_s / shared_s),
+        dollars=dollars(chain.lambda_gb_s, staged, warehouse_s),
+    )
+
+
+def rates_of(receipts: Sequence[Mapping[str, Any]], based_on: str) -> Rates:
+    """Medians over receipts; of what none of them tells, the default."""
+
+    def middle(of: Callable[[Mapping[str, Any], Mapping[str, float]], float], default: float) -> float:
+        values = [value for each in receipts if (value := of(each, each["seconds"])) > 0]
+        return median(values) if values else default
+
+    if not receipts:
+        return Rates()
+    return Rates(
+        based_on=based_on,
+        copy=middle(lambda each, seconds: each["bytes_read"] / seconds["copy"], COPY_BYTES_S),
+        read=middle(lambda each, seconds: _rate(each["bytes_read"], seconds.get("read")), READ_BYTES_S),
+        put=middle(lambda each, seconds: _rate(each["bytes_staged"], seconds.get("put")), PUT_BYTES_S),
+        load=middle(lambda each, seconds: _rate(each["bytes_read"], seconds.get("load")), LOAD_BYTES_S),
+        staged_share=middle(lambda each, _: each["bytes_staged"] / each["bytes_read"], STAGED_SHARE),
+        csv_share=middle(
+            lambda each, _: _rate(each["bytes_read"], each.get("prediction", {}).get("bytes_table")), CSV_SHARE
+        ),
+        fixed_s=middle(lambda _, seconds: _fixed(seconds), FIXED_S),
+        publish_s=middle(lambda _, seconds: seconds.get("publish", 0.0), PUBLISH_S),
+    )
+
+
+def happened(receipt: Receipt, memory_mb: int) -> dict[str, Any]:
+    """What a prediction is held against, and what it cost by the same prices, the table alone in its function."""
+    seconds = receipt.seconds.get("total", 0.0)
+    warehouse_s = max(RESUMED_S, receipt.seconds.get("copy", 0.0) + receipt.seconds.get("publish", 0.0))
+    gb_s = seconds * memory_mb / 1024
+    return {
+        "seconds": seconds,
+        "lambda_gb_s": round(gb_s, 3),
+        "privatelink_gb": round(receipt.bytes_staged / GB, 6),
+        "warehouse_s": round(warehouse_s, 1),
+        "dollars": dollars(gb_s, receipt.bytes_staged, warehouse_s),
+    }
+
+
+def dollars(lambda_gb_s: float, bytes_staged: float, warehouse_s: float) -> dict[str, float]:
+    parts = {
+        "lambda": lambda_gb_s * LAMBDA_GB_S,
+        "privatelink": bytes_staged / GB * PRIVATELINK_GB,
+        "warehouse": warehouse_s / 3600 * CREDIT,
+    }
+    return {name: round(value, 6) for name, value in {**parts, "total": sum(parts.values())}.items()}
+
+
+# --- shapes ------------------------------------------------------------------------------------------------------
+
+
+def _chain(work_s: float, usable_s: float, fixed_s: float, means: Means) -> Shape:
+    functions = max(1, math.ceil(work_s / usable_s))
+    seconds = functions * fixed_s + work_s
+    return Shape(functions, 1, round(seconds, 3), round(seconds * means.memory_mb / 1024, 3))
+
+
+def _fan_out(copy_s: float, publish_s: float, usable_s: float, fixed_s: float, chunks: int, means: Means) -> Shape:
+    """Beside the workers one function holds the snapshot all the time; the last one publishes."""
+    # Past this degree the connections are shared, and more workers are not faster.
+    speed_max = max(1.0, ((means.connections_max or math.inf) - 1) / means.readers)
+    most = max(1, min(means.workers, chunks, math.ceil(min(speed_max, means.workers))))
+    workers = min(most, max(1, math.ceil(copy_s / usable_s)))
+    shared_s = copy_s / min(workers, speed_max)
+    rounds = max(1, math.ceil(shared_s / usable_s))
+    seconds = rounds * fixed_s + shared_s + publish_s
+    working_s = workers * (rounds * fixed_s + shared_s) + publish_s
+    return Shape(workers, rounds, round(seconds, 3), round((working_s + seconds) * means.memory_mb / 1024, 3))
+
+
+def _size(times: float) -> str:
+    """The smallest warehouse that is so many times as fast as an X-Small."""
+    return SIZES[min(max(0, math.ceil(math.log2(times))) if times > 0 else 0, len(SIZES) - 1)]
+
+
+# --- receipts ----------------------------------------------------------------------------------------------------
+
+
+def _is_measured(receipt: Mapping[str, Any]) -> bool:
+    return bool(receipt["status"] == "COMPLETE" and receipt["bytes_read"] > 0 and receipt["seconds"].get("copy", 0) > 0)
+
+
+def _fixed(seconds: Mapping[str, float]) -> float:
+    """What neither copied nor published; planning is not in the total."""
+    return seconds["total"] - seconds["copy"] - seconds.get("publish", 0.0) + seconds.get("plan", 0.0)
+
+
+def _rate(amount: float, by: float | None) -> float:
+    return amount / by if by else 0.0
