@@ -9,6 +9,7 @@ machine know these names, and Lambda itself retries an asynchronous invocation w
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
@@ -21,6 +22,7 @@ import orjson
 from engine import failures
 from engine.config import Config
 from engine.errors import BorealisError
+from engine.telemetry.functions import invocation
 from handlers.configuration import fetched
 from handlers.events import Event, parsed
 
@@ -64,7 +66,8 @@ class Environment:
         self._config: Config | None = None
 
     def run(self, body: Coroutine[Any, Any, Answer]) -> Answer:
-        return self._runner.run(body)
+        """In a copy of the caller's context, for what is told of an invocation to reach its tasks and threads."""
+        return self._runner.run(body, context=contextvars.copy_context())
 
     async def config(self) -> Config:
         """Read by the first invocation rather than at import, where a fault could only be told as a crash."""
@@ -84,11 +87,15 @@ def serve(
 ) -> Handler:
     """A handler: `kind` is an Event or a union of them; `otherwise` answers in place of an error of ours."""
     kinds = get_args(kind) or (kind,)
+    function = body.__module__.rpartition(".")[2]
 
     def handler(event: Any, context: Any) -> Answer:
         try:
             asked: Any = parsed(event, kinds)
-            answer = _environment.run(_answered(asked, body, context))
+            origin = asked.correlation_id or getattr(asked, "execution", None) or context.aws_request_id
+            with invocation(function, context, correlation_id=origin, trace=asked.trace) as telling:
+                answer = _environment.run(_answered(asked, body, context, origin))
+                telling.answered(answer)
         except Exception as error:  # noqa: BLE001 the outermost place: everything ends as an answer or as one of two errors
             told = failures.known(error)[0]
             if os.environ.get("BOREALIS_DEBUG"):
@@ -103,7 +110,9 @@ def serve(
     return handler
 
 
-async def _answered(event: E, body: Callable[[E, Call], Awaitable[Answer]], context: Any) -> Answer:
+async def _answered(
+    event: E, body: Callable[[E, Call], Awaitable[Answer]], context: Any, correlation_id: str
+) -> Answer:
     def seconds_left() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000 - RESERVE_S
 
@@ -111,7 +120,7 @@ async def _answered(event: E, body: Callable[[E, Call], Awaitable[Answer]], cont
         call = Call(
             config=await _environment.config(),
             request_id=context.aws_request_id,
-            correlation_id=event.correlation_id or getattr(event, "execution", None) or context.aws_request_id,
+            correlation_id=correlation_id,
             function_name=context.function_name,
             function_arn=context.invoked_function_arn,
             seconds_left=seconds_left,
