@@ -55,7 +55,8 @@ CREATE OR REPLACE VIEW info.COLUMNS AS SELECT o.db AS TABLE_CATALOG, o.schema AS
 CREATE OR REPLACE VIEW info.VIEWS AS SELECT db AS TABLE_CATALOG, schema AS TABLE_SCHEMA, name AS TABLE_NAME,
   body AS VIEW_DEFINITION, created AS CREATED, comment AS COMMENT FROM sf.objects WHERE kind = 'VIEW';
 CREATE OR REPLACE VIEW info.STAGES AS SELECT db AS STAGE_CATALOG, schema AS STAGE_SCHEMA, name AS STAGE_NAME,
-  'Internal Named' AS STAGE_TYPE, created AS CREATED, comment AS COMMENT FROM sf.objects WHERE kind = 'STAGE';
+  body AS STAGE_URL, CASE WHEN body IS NULL THEN 'Internal Named' ELSE 'External Named' END AS STAGE_TYPE,
+  created AS CREATED, comment AS COMMENT FROM sf.objects WHERE kind = 'STAGE';
 CREATE OR REPLACE VIEW info.LOAD_HISTORY AS SELECT o.db AS CATALOG_NAME, o.schema AS SCHEMA_NAME, l.file AS FILE_NAME,
   o.name AS TABLE_NAME, l.loaded AS LAST_LOAD_TIME, 'LOADED' AS STATUS, l.rows AS ROW_COUNT, l.rows AS ROW_PARSED
   FROM sf.loads l JOIN sf.objects o ON o.id = l.id;
@@ -80,7 +81,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Entry:
-    """A named object. `body`: a view's text, or the id of the table that a stream was made on."""
+    """A named object. `body`: a view's text, the id of the table that a stream was made on, the URL of an external
+    stage, the locations that a storage integration allows.
+    """
 
     id: int
     kind: str

@@ -168,18 +168,18 @@ def run(session: Session, words: Words, stages: Stages) -> Result:
     files = _files(session, load, stages)
     if not files:
         return message("Copy executed with 0 files processed.", COPY)
-    _shape(session, load, files[0])
-    attempt = Attempt(load, files)
-    try:
-        report = session.write(attempt.step, [("load", load.table.id, f.name) for f in files])
-    except SqlError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, say where
-        with session.catalog.reader() as reader:
-            raise blame.blame(attempt, reader, error) from None
+    with stages.fetched(files):
+        _shape(session, load, files[0])
+        attempt = Attempt(load, files, stages)
+        try:
+            report = session.write(attempt.step, [("load", load.table.id, f.name) for f in files])
+        except SqlError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, say where
+            with session.catalog.reader() as reader:
+                raise blame.blame(attempt, reader, error) from None
     if load.purge:
-        for file in files:
-            file.path.unlink(missing_ok=True)
+        stages.delete(files)
     if not any(row[1] == "LOADED" for row in report):
         return message("Copy executed with 0 files processed.", COPY)
     return rows(COPY, _RESULT, report, numbers=_NUMBERS)
@@ -259,13 +259,18 @@ def _opened(path: Path, codec: str) -> Iterator[IO[bytes]]:
 class Attempt:
     """The step that loads; run again it starts anew. `wide` once a record proved longer than the reader's default."""
 
-    def __init__(self, load: Load, files: list[StagedFile]) -> None:
+    def __init__(self, load: Load, files: list[StagedFile], stages: Stages) -> None:
         self.load = load
         self.files = files
+        self.stages = stages
         self.wide = False
         self.typed: list[str] | None = None  # DuckDB's type of each value
 
     def step(self, cursor: Cursor) -> list[tuple[object, ...]]:
+        with self.stages.fetched(self.files):
+            return self._load(cursor)
+
+    def _load(self, cursor: Cursor) -> list[tuple[object, ...]]:
         load = self.load
         known = dict(cursor.execute(f"SELECT file, etag FROM sf.loads WHERE id = {load.table.id}").fetchall())
         todo = [f for f in self.files if load.force or known.get(f.name) != f.etag]
@@ -292,9 +297,10 @@ class Attempt:
             )
             cursor.execute(f"INSERT INTO sf.loads VALUES {values}")
         done = {f.name for f in todo}
+        loaded = (1, 0, None, None, None, None)
         return [
-            (f.name, "LOADED", counted[f.name], counted[f.name], 1, 0, None, None, None, None) if f.name in done
-            else (f.name, "LOAD_SKIPPED", 0, 0, None, 1, "File was loaded before.", None, None, None)
+            (f.url or f.name, "LOADED", counted[f.name], counted[f.name], *loaded) if f.name in done
+            else (f.url or f.name, "LOAD_SKIPPED", 0, 0, None, 1, "File was loaded before.", None, None, None)
             for f in self.files
         ]  # fmt: skip
 

@@ -132,7 +132,11 @@ def _tables(session: Session, entries: Sequence[Entry]) -> Result:
 
 def _stages(session: Session, entries: Sequence[Entry]) -> Result:
     del session
-    found = [(_created(e), e.name, e.db, e.schema, "", "N", "Y", _OWNER, e.comment or "", "INTERNAL") for e in entries]
+    found = [
+        (_created(e), e.name, e.db, e.schema, e.body or "", "N", "N" if e.body else "Y", _OWNER, e.comment or "",
+         "EXTERNAL" if e.body else "INTERNAL")
+        for e in entries
+    ]  # fmt: skip
     names = ["created_on", "name", "database_name", "schema_name", "url", "has_credentials", "has_encryption_key",
              "owner",
              "comment", "type"]  # fmt: skip

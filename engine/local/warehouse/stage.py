@@ -1,4 +1,4 @@
-"""Staged files: a stage is a folder `stages/<id>` of the directory; PUT, LIST, REMOVE; whether a file is whole."""
+"""Staged files: a stage is a folder `stages/<id>` of the directory, or a place in S3 (its entry's body is the URL)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import email.utils
 import hashlib
 import re
 import shutil
+import uuid
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import zstandard
 from isal import isal_zlib
 
+from engine.local.warehouse import bucket
 from engine.local.warehouse.catalog import Entry
 from engine.local.warehouse.faults import SqlError, syntax, unsupported
 from engine.local.warehouse.session import Session
@@ -31,6 +36,11 @@ class StagedFile:
     path: Path
     size: int
     etag: str  # changes with every upload, as on a stage that encrypts
+    modified: float
+    url: str = ""  # of an object in S3; `path` is then where a statement that reads it has its copy
+
+    def shown(self, stage: Entry) -> str:
+        return self.url or f"{stage.name.lower()}/{self.name}"
 
 
 class Stages:
@@ -59,21 +69,52 @@ class Stages:
         return path
 
     def file(self, stage: Entry, name: str) -> StagedFile | None:
+        if stage.body:
+            found = bucket.looked_up(stage.body + name)
+            return self._object(stage, found) if found else None
         path = self.place(stage.id, name)
         if not path.is_file():
             return None
         facts = path.stat()
         etag = hashlib.md5(f"{facts.st_mtime_ns} {facts.st_ino} {facts.st_size}".encode(), usedforsecurity=False)
-        return StagedFile(name, path, facts.st_size, etag.hexdigest())
+        return StagedFile(name, path, facts.st_size, etag.hexdigest(), facts.st_mtime)
+
+    def _object(self, stage: Entry, facts: dict[str, Any]) -> StagedFile:
+        name = facts["url"].removeprefix(stage.body)
+        return StagedFile(name, self.incoming / uuid.uuid4().hex, **facts)
+
+    @contextmanager
+    def fetched(self, files: Sequence[StagedFile]) -> Iterator[None]:
+        """The files can be read at their paths; what had to be fetched for that is gone afterwards."""
+        missing = [file for file in files if file.url and not file.path.exists()]
+        try:
+            for file in missing:
+                bucket.download(file.url, file.path)
+            yield
+        finally:
+            for file in missing:
+                file.path.unlink(missing_ok=True)
+
+    def delete(self, files: Sequence[StagedFile]) -> None:
+        for file in files:
+            if file.url:
+                bucket.delete(file.url)
+                continue
+            file.path.unlink(missing_ok=True)
+            folder = file.path.parent
+            while folder != self.root and not any(folder.iterdir()):
+                folder.rmdir()
+                folder = folder.parent
 
     def list(self, stage: Entry, prefix: str, pattern: str | None = None) -> list[StagedFile]:
         """A path is a prefix of the name, not a folder: `run1` finds `run10/...` too."""
-        base = self.root / str(stage.id)
-        if not base.is_dir():
-            return []
-        names = sorted(str(p.relative_to(base)) for p in base.rglob("*") if p.is_file())
-        found = [self.file(stage, n) for n in names if n.startswith(prefix)]
-        return [f for f in found if f and (pattern is None or re.fullmatch(pattern, f"{stage.name.lower()}/{f.name}"))]
+        if stage.body:
+            found = [self._object(stage, facts) for facts in bucket.listed(stage.body + prefix)]
+        else:
+            base = self.root / str(stage.id)
+            names = sorted(str(p.relative_to(base)) for p in base.rglob("*") if p.is_file())
+            found = [f for n in names if n.startswith(prefix) and (f := self.file(stage, n))]
+        return [f for f in found if pattern is None or re.fullmatch(pattern, f.shown(stage))]
 
 
 def find(session: Session, reference: StageRef) -> Entry:
@@ -90,6 +131,8 @@ def put(session: Session, sql: str, base_url: str) -> Result:
     source = unquote(match[1]) if match[1].startswith("'") else match[1]
     reference = stage_reference(unquote(match[2]) if match[2].startswith("'") else match[2])
     stage = find(session, reference)
+    if stage.body:
+        raise unsupported("PUT to an external stage")
     options = {k: v for k, v in Words(match[3]).options().items() if isinstance(v, str)}
     name = source.removeprefix("file://").replace("\\", "/").rsplit("/", 1)[-1]
     if "*" in name or "?" in name:
@@ -131,7 +174,7 @@ def show(session: Session, words: Words, stages: Stages) -> Result:
     words.end()
     stage = find(session, reference)
     found = [
-        (f"{stage.name.lower()}/{f.name}", f.size, f.etag, email.utils.formatdate(f.path.stat().st_mtime, usegmt=True))
+        (f.shown(stage), f.size, f.etag, email.utils.formatdate(f.modified, usegmt=True))
         for f in stages.list(stage, reference.path, str(pattern) if pattern else None)
     ]
     return rows(0, ["name", "size", "md5", "last_modified"], found, numbers=["size"])
@@ -144,15 +187,9 @@ def remove(session: Session, words: Words, stages: Stages) -> Result:
     pattern = words.options().get("PATTERN")
     words.end()
     stage = find(session, reference)
-    gone = []
-    for file in stages.list(stage, reference.path, str(pattern) if pattern else None):
-        file.path.unlink(missing_ok=True)
-        gone.append((f"{stage.name.lower()}/{file.name}", "removed"))
-        folder = file.path.parent
-        while folder != stages.root and not any(folder.iterdir()):
-            folder.rmdir()
-            folder = folder.parent
-    return rows(0, ["name", "result"], gone)
+    found = stages.list(stage, reference.path, str(pattern) if pattern else None)
+    stages.delete(found)
+    return rows(0, ["name", "result"], [(file.shown(stage), "removed") for file in found])
 
 
 def check_whole(file: StagedFile, codec: str) -> None:

@@ -1,4 +1,4 @@
-"""DDL: databases, schemas, tables, views, streams, grants; each statement is one change of the catalog."""
+"""DDL: databases, schemas, tables, views, stages, streams, grants; each statement is one change of the catalog."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def create(session: Session, words: Words, stages: Stages) -> Result:
     transient = words.accept("TRANSIENT")
     if words.accept("TEMPORARY") or words.accept("TEMP") or words.accept("LOCAL", "TEMPORARY"):
         raise unsupported("TEMPORARY objects in the embedded warehouse")
-    for kind in ("DATABASE", "SCHEMA", "TABLE", "VIEW", "STAGE", "STREAM"):
+    words.accept("STORAGE")
+    for kind in ("DATABASE", "SCHEMA", "TABLE", "VIEW", "STAGE", "STREAM", "INTEGRATION"):
         if words.accept(kind):
             break
     else:
@@ -39,7 +40,8 @@ def create(session: Session, words: Words, stages: Stages) -> Result:
         return message(f"{path[-1]} already exists, statement succeeded.")
     if old and not replacing:
         raise exists(path[-1])
-    made = {"TABLE": _table, "VIEW": _view, "STREAM": _stream}.get(kind, _plain)
+    makers = {"TABLE": _table, "VIEW": _view, "STREAM": _stream, "STAGE": _stage, "INTEGRATION": _integration}
+    made = makers.get(kind, _plain)
     with session.catalog.change() as change:
         if old:
             _drop(change, old, stages)
@@ -55,7 +57,7 @@ def create(session: Session, words: Words, stages: Stages) -> Result:
 
 def _full(session: Session, kind: str, path: Name) -> tuple[str, str, str]:
     """Where the new object goes: its database and schema must be there."""
-    if kind == "DATABASE":
+    if kind in ("DATABASE", "INTEGRATION"):
         return ("", "", path[-1])
     if kind != "SCHEMA":
         full = session.resolve(path)
@@ -73,6 +75,32 @@ def _plain(
 ) -> None:
     options = _options(words)
     change.put(session.catalog.make(kind, path, transient=transient, comment=options.get("COMMENT")))
+
+
+def _stage(
+    session: Session, change: Change, words: Words, kind: str, path: tuple[str, str, str], transient: bool
+) -> None:
+    """An external stage's URL is its body; its integration must allow it."""
+    options = _options(words)
+    url = options.get("URL")
+    if url:
+        name = options.get("STORAGE_INTEGRATION") or ""
+        allowed = session.catalog.get("INTEGRATION", (name,)).body or ""
+        if not any(url.startswith(place) for place in allowed.split()):
+            raise SqlError(3167, "42601", f"Location '{url}' is not allowed by integration '{name}'.")
+    change.put(session.catalog.make(kind, path, transient=transient, comment=options.get("COMMENT"), body=url))
+
+
+def _integration(
+    session: Session, change: Change, words: Words, kind: str, path: tuple[str, str, str], transient: bool
+) -> None:
+    """A storage integration's body is the locations that it allows."""
+    del transient
+    allowed = words.options().get("STORAGE_ALLOWED_LOCATIONS")
+    words.end()
+    if not isinstance(allowed, list):
+        raise syntax("STORAGE_ALLOWED_LOCATIONS is missing")
+    change.put(session.catalog.make(kind, path, body=" ".join(allowed)))
 
 
 def _options(words: Words) -> dict[str, str | None]:
@@ -251,8 +279,9 @@ def _build(session: Session, change: Change, entry: Entry) -> None:
 
 def drop(session: Session, words: Words, stages: Stages) -> Result:
     words.expect("DROP")
+    words.accept("STORAGE")
     kind = words.identifier()
-    if kind not in ("DATABASE", "SCHEMA", "TABLE", "VIEW", "STAGE", "STREAM"):
+    if kind not in ("DATABASE", "SCHEMA", "TABLE", "VIEW", "STAGE", "STREAM", "INTEGRATION"):
         raise unsupported(f"DROP {kind}")
     optional = words.accept("IF", "EXISTS")
     path = words.name()
@@ -260,7 +289,7 @@ def drop(session: Session, words: Words, stages: Stages) -> Result:
     words.end()
     if kind == "SCHEMA" and len(path) == 1 and session.database:
         path = (session.database, *path)
-    full = path if kind in ("DATABASE", "SCHEMA") else session.resolve(path)
+    full = path if kind in ("DATABASE", "SCHEMA", "INTEGRATION") else session.resolve(path)
     entry = session.catalog.find("TABLE" if kind == "VIEW" else kind, full)
     if entry is None or (kind in ("TABLE", "VIEW") and entry.kind != kind):
         if optional:

@@ -208,4 +208,6 @@ class Words:
         token = self.next()
         if token.kind in ("string", "dollar"):
             return unquote(token.text)
+        if token.kind == "quoted":
+            return token.text[1:-1].replace('""', '"')
         return token.text.upper()
