@@ -20,6 +20,7 @@ from engine.source import catalogue
 from engine.source.connection import Address, connected
 from engine.source.snapshot import open_snapshot
 from engine.spool import SpoolSettings, StagedFile
+from engine.stage.disk import DiskSinks
 from engine.typemap import map_table
 
 DEFAULTS = ConfiguredLimits()
@@ -32,8 +33,12 @@ class FilesKept:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
+    def folder(self, run_id: str) -> str:
+        return run_id
+
     async def put(self, path: str, file: StagedFile) -> None:
         del path
+        assert file.path is not None
         os.link(file.path, self.directory / file.name)
 
     async def load(self, *_: object) -> int:
@@ -69,7 +74,9 @@ class Extraction:
                 landing="none",
                 snapshot=snapshot,
                 target=FilesKept(directory),  # type: ignore[arg-type]
-                settings=SpoolSettings(spool, DEFAULTS.file_bytes_max, self.codec, DEFAULTS.compression_level),
+                settings=SpoolSettings(
+                    DiskSinks(spool), DEFAULTS.file_bytes_max, self.codec, DEFAULTS.compression_level
+                ),
                 limits=limits,
                 tokens=anyio.Semaphore(limits.files_max),
                 progress=_unwatched,

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import ByteSize, Field, SecretStr, model_validator
 
-from engine.config_types import FilePath, Seconds, Section
+from engine.config_types import FilePath, Seconds, Section, StoredName
 
 MIB = 1024 * 1024
 
@@ -56,8 +56,10 @@ class Stage(Section):
         description="`s3://bucket/prefix` of an external stage; without it the target's internal stage is used.",
         examples=["s3://acme-borealis-stage/prod"],
     )
-    storage_integration: str | None = Field(
-        default=None, description="Snowflake's storage integration that may read `url`; needed with `url`."
+    storage_integration: StoredName | None = Field(
+        default=None,
+        description="Snowflake's storage integration that may read `url`; needed with `url`. Upper-cased unless in "
+        "double quotes.",
     )
     kms_key: str | None = Field(
         default=None, description="KMS key that encrypts the files in the bucket; without it the bucket's default."
@@ -66,7 +68,7 @@ class Stage(Section):
         default=ByteSize(8 * MIB),
         ge=5 * MIB,
         le=512 * MIB,
-        description="Bytes of one part of a multipart upload; this much memory a reader.",
+        description="Bytes of one part of a multipart upload; twice this much memory a reader.",
     )
 
     @model_validator(mode="after")

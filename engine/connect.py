@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
@@ -12,12 +12,33 @@ import orjson
 from engine.config import Config
 from engine.logins import source_logins, target_logins
 from engine.source.connection import Address
-from engine.sql.target import SESSION_PARAMETERS, Names, create_database
+from engine.sql.target import SESSION_PARAMETERS, ExternalStage, Names, create_database
 from engine.target.session import FixedParameters, LoginParameters, SessionPool
+
+if TYPE_CHECKING:
+    from engine.stage.s3 import S3Stage
 
 
 def names_of(config: Config) -> Names:
-    return Names(config.target.database, config.target.schema_name, config.target.state_schema)
+    target, stage = config.target, config.stage
+    external = None
+    if stage.url is not None and stage.storage_integration is not None:
+        external = ExternalStage(f"{stage.url.rstrip('/')}/", stage.storage_integration)
+    return Names(target.database, target.schema_name, target.state_schema, external)
+
+
+@asynccontextmanager
+async def bucket_of(config: Config) -> AsyncIterator[S3Stage | None]:
+    """The bucket behind an external stage, where one is set."""
+    stage = config.stage
+    if stage.url is None:
+        yield None
+        return
+    from engine import aws  # noqa: PLC0415 - it takes 0.2 s, which who needs no bucket need not wait
+    from engine.stage.s3 import S3Stage  # noqa: PLC0415
+
+    async with aws.client("s3", config.aws.region, connections=2 * config.limits.readers) as client:
+        yield S3Stage(client, stage.url, part_bytes=stage.part_bytes, kms_key=stage.kms_key)
 
 
 def addresses(config: Config) -> tuple[Address, Address | None]:

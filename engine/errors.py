@@ -8,6 +8,7 @@ BorealisError
 ├── SourceError         PostgreSQL; retryable where the same statement may pass later
 ├── TargetError         Snowflake
 ├── AwsError            a service of AWS: a queue, a bucket, a parameter
+│   └── StageError      the bucket where staged files wait
 ├── SecretError         Vault, or the AWS identity that signs; retryable where Vault may answer later
 ├── GateError           counts or checksums disagree: the target is untouched
 ├── LeaseError          another run has this table
@@ -79,6 +80,10 @@ class TargetError(BorealisError):
 
 class AwsError(BorealisError):
     code = "aws"
+
+
+class StageError(AwsError):
+    code = "stage"
 
 
 class SecretError(BorealisError):

@@ -138,11 +138,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A whole compressed file of one chunk, on disk, not yet at the target."""
+    """A whole compressed file of one chunk, not yet in a table."""
 
     chunk: int
     name: str
-    path: Path
+    path: Path | None
+    """Where it is on disk; None where it is on the stage already."""
     rows_bytes: int
     """CSV bytes."""
     file_bytes: int

@@ -5,8 +5,8 @@
     takes the next chunk --------------------------+---+
                                      at most `files_max` files on disk
 
-A file is on disk from its first block until its PUT has returned; `Tokens` bounds how many there are, over all tables
-of a run. A chunk is in the landing table exactly when the ledger has it.
+A file is on disk from its first block until its PUT has returned, or on its way to a bucket; `tokens` bounds how many
+there are, over all tables of a run. A chunk is in the landing table exactly when the ledger has it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import anyio
 import stamina
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from engine.errors import BorealisError, SourceError
+from engine.errors import BorealisError, SourceError, StageError
 from engine.ledger import Assembly
 from engine.model import Chunk, StagedFile
 from engine.plan import TablePlan
@@ -136,10 +136,10 @@ class Pipeline:
         doing = f"cannot read chunk {chunk.id} of {len(self.plan.chunks)} of {self.plan.table.label}"
         try:
             async with self.snapshot.reader() as connection:
-                name = f"{self.run_id}-c{chunk.id}-{attempt}"
+                path = f"{self.target.folder(self.run_id)}/{self.run_id}-c{chunk.id}-{attempt}"
                 announce = partial(self._announce, ready)
                 with self.phases.timed("read"), Translated(doing), Unwrapped():
-                    async with spool(self.settings, self.tokens, chunk.id, name, announce) as writer:
+                    async with spool(self.settings, self.tokens, chunk.id, path, announce) as writer:
                         count = await read(connection, self.plan.fields, rows, writer)
                     if self.plan.counts_losses:
                         await self._count_losses(connection, rows)
@@ -159,8 +159,9 @@ class Pipeline:
             raise
 
     def _forget(self, file: StagedFile) -> None:
-        """The file leaves the disk, and makes room for another."""
-        file.path.unlink(missing_ok=True)
+        """The file leaves the disk, where it was on one, and makes room for another."""
+        if file.path is not None:
+            file.path.unlink(missing_ok=True)
         self.tokens.release()
 
     async def _count_losses(self, connection: Connection, rows: str) -> None:
@@ -176,8 +177,9 @@ class Pipeline:
         async with files:
             async for file in files:
                 try:
-                    with self.phases.timed("put"):
-                        await self.target.put(self.run_id, file)
+                    if file.path is not None:
+                        with self.phases.timed("put"):
+                            await self.target.put(self.run_id, file)
                 finally:
                     self._forget(file)
                 self.copied.bytes_staged += file.file_bytes
@@ -196,7 +198,7 @@ class Pipeline:
 
 
 def _is_retryable(error: Exception) -> bool:
-    return isinstance(error, SourceError) and error.retryable
+    return isinstance(error, (SourceError, StageError)) and error.retryable
 
 
 class Unwrapped:

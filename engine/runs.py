@@ -20,6 +20,7 @@ from engine.preflight import Choice
 from engine.replicate import Observer, Replication, Shared, fail
 from engine.source.catalogue import Relation
 from engine.spool import SpoolSettings
+from engine.stage.disk import DiskSinks
 from engine.state.port import Lease, State
 from engine.sweep import sweep
 from engine.wiring import Opened, Parts, Refused, choose_tables, looking, opened, parts, target_key, unreadable
@@ -138,7 +139,10 @@ async def _replicate_all(
             made.state,
             limits,
             SpoolSettings(
-                Path(directory), config.limits.file_bytes_max, config.limits.codec, config.limits.compression_level
+                made.bucket or DiskSinks(Path(directory)),
+                config.limits.file_bytes_max,
+                config.limits.codec,
+                config.limits.compression_level,
             ),
             anyio.Semaphore(limits.files_max),
             observer,

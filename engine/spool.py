@@ -1,18 +1,17 @@
-"""Turns a stream of CSV into compressed files on local disk: one gzip member or one zstd frame a file.
+"""Turns a stream of CSV into compressed files: one gzip member or one zstd frame a file.
 
 The bytes of a file depend only on the rows: input is fed to the compressor in blocks of exactly `BLOCK_BYTES`, and
 a file is cut at the first end of a row at or after `file_bytes_max` bytes of CSV, however the stream was delivered.
-Memory: two blocks a stream, one filling and one in the compressor's thread.
+Memory: two blocks a stream, one filling and one in the compressor's thread, and what the sink of a file holds back.
 """
 
 from __future__ import annotations
 
-import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, Protocol
+from itertools import count
+from typing import Any, Protocol
 
 import anyio
 import anyio.to_thread
@@ -20,8 +19,8 @@ import zstandard
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from isal import isal_zlib
 
-from engine.errors import BorealisError
 from engine.model import StagedFile
+from engine.stage.port import Sink, Sinks
 
 BLOCK_BYTES = 2**20
 """Large enough that a hop to a thread (about 0.1 ms) is lost beside its compression (2 ms)."""
@@ -43,7 +42,7 @@ def compressor(codec: str, level: int) -> Compressor:
 
 @dataclass(frozen=True, slots=True)
 class SpoolSettings:
-    directory: Path
+    sinks: Sinks
     file_bytes_max: int
     """Bytes of CSV in one file, before compression."""
     codec: str = "gzip"
@@ -117,14 +116,16 @@ def _row_end(rows: memoryview, offset: int) -> int:
 
 @asynccontextmanager
 async def spool(
-    settings: SpoolSettings, tokens: anyio.Semaphore, chunk: int, name: str, ready: FileReady
+    settings: SpoolSettings, tokens: anyio.Semaphore, chunk: int, path: str, ready: FileReady
 ) -> AsyncIterator[Spool]:
-    """A spool for one chunk. A file takes a token when it is begun; with `ready`, awaited for each file in order, the
-    token passes on. A file that is not finished is deleted and gives its token back.
+    """A spool for one chunk, whose files are `path_1.csv.gz` and so on.
+
+    A file takes a token when it is begun; with `ready`, awaited for each file in order, the token passes on. A file
+    that is not finished is discarded and gives its token back.
     """
     send, receive = anyio.create_memory_object_stream[Block](1)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_compress, settings, tokens, chunk, name, receive, ready)
+        tasks.start_soon(_compress, settings, tokens, chunk, path, receive, ready)
         async with send:
             writer = Spool(settings, send)
             yield writer
@@ -135,74 +136,50 @@ async def _compress(
     settings: SpoolSettings,
     tokens: anyio.Semaphore,
     chunk: int,
-    name: str,
+    path: str,
     blocks: MemoryObjectReceiveStream[Block],
     ready: FileReady,
 ) -> None:
-    number = 0
-    file: _File | None = None
-    try:
-        async with blocks:
-            async for block, last in blocks:
+    numbers = count(1)
+    async with blocks:
+        async for first in blocks:
+            await tokens.acquire()
+            file = None
+            try:
+                file = await _file(settings, chunk, f"{path}_{next(numbers)}.{SUFFIXES[settings.codec]}", first, blocks)
+            finally:
                 if file is None:
-                    number += 1
-                    await tokens.acquire()
-                    file = _File(settings, tokens, f"{name}_{number}.{SUFFIXES[settings.codec]}")
-                await anyio.to_thread.run_sync(file.add, block, last)
-                if last:
-                    done, file = file, None
-                    await ready(StagedFile(chunk, done.path.name, done.path, done.rows_bytes, done.file_bytes))
-    except OSError as error:
-        raise _disk_error(error, settings.directory) from error
-    finally:
-        if file is not None:
-            file.discard()
+                    tokens.release()
+            if file is not None:
+                await ready(file)
 
 
-class _File:
-    """One compressed file while it grows."""
-
-    def __init__(self, settings: SpoolSettings, tokens: anyio.Semaphore, name: str) -> None:
-        self.path = settings.directory / name
-        self.rows_bytes = self.file_bytes = 0
-        self._tokens = tokens
-        self._compressor = compressor(settings.codec, settings.level)
-        try:
-            self._file: IO[bytes] = self.path.open("wb", buffering=0)
-        except OSError:
-            tokens.release()
-            raise
-
-    def add(self, block: bytes | memoryview, last: bool) -> None:
-        self.rows_bytes += len(block)
-        self._write(self._compressor.compress(block))
-        if last:
-            self._write(self._compressor.flush())
-            self._file.close()
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            written = self._file.write(view)
-            assert written is not None
-            view = view[written:]
-            self.file_bytes += written
-
-    def discard(self) -> None:
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-        self._tokens.release()
+async def _file(
+    settings: SpoolSettings, chunk: int, path: str, block: Block, blocks: MemoryObjectReceiveStream[Block]
+) -> StagedFile | None:
+    """The file that begins with the block; None where the stream ended before the file did."""
+    packer = compressor(settings.codec, settings.level)
+    rows_bytes = file_bytes = 0
+    async with settings.sinks.open(path) as sink:
+        while True:
+            rows, last = block
+            rows_bytes += len(rows)
+            file_bytes += await anyio.to_thread.run_sync(_pack, packer, rows, last, sink)
+            await sink.drain()
+            if last:
+                break
+            try:
+                block = await blocks.receive()
+            except anyio.EndOfStream:
+                return None
+        await sink.close()
+    return StagedFile(chunk, path.rpartition("/")[2], sink.path, rows_bytes, file_bytes)
 
 
-def _disk_error(error: OSError, directory: Path) -> BorealisError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return BorealisError(
-            f"no space left in {directory} for the files to be staged",
-            remedy="free space, or set limits.spool_dir to a larger disk, or lower limits.file_bytes_max",
-            code="disk",
-        )
-    return BorealisError(
-        f"cannot write to {directory}: {error.strerror}",
-        remedy="set limits.spool_dir to a directory that this user may write to",
-        code="disk",
-    )
+def _pack(packer: Compressor, rows: bytes | memoryview, last: bool, sink: Sink) -> int:
+    """Returns how many bytes went to the sink."""
+    data = packer.compress(rows)
+    if last:
+        data += packer.flush()
+    sink.add(data)
+    return len(data)

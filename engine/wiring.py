@@ -7,12 +7,13 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import anyio
 import stamina.instrumentation
 
 from engine.config import Config, Resolved, TableOptions
-from engine.connect import addresses, names_of, sessions
+from engine.connect import addresses, bucket_of, names_of, sessions
 from engine.errors import RefusedError, SourceError
 from engine.model import Field, Mode
 from engine.pipeline import Unwrapped
@@ -26,6 +27,9 @@ from engine.source.snapshot import Snapshot, open_snapshot
 from engine.state.chosen import state_of
 from engine.state.port import State
 from engine.target.snowflake import Target, TargetCatalogue
+
+if TYPE_CHECKING:
+    from engine.stage.s3 import S3Stage
 
 LATE_COMMIT_WAIT_S = 5.0
 """How long a run waits for transactions that were open when it read a numeric cursor's greatest value."""
@@ -42,6 +46,8 @@ class Parts:
     run_id: str
     target: Target
     state: State
+    bucket: S3Stage | None
+    """Where staged files go, if not to disk and then to the target's own stage."""
 
 
 @dataclass(slots=True)
@@ -68,6 +74,7 @@ async def parts(config: Config) -> AsyncIterator[Parts]:
     run_id = new_run_id()
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(sessions(config, run_id))
+        bucket = await stack.enter_async_context(bucket_of(config))
         target = Target(
             names_of(config),
             pool,
@@ -75,10 +82,11 @@ async def parts(config: Config) -> AsyncIterator[Parts]:
             codec=config.limits.codec,
             transient=config.target.transient,
             attempts=config.limits.attempts,
+            bucket=bucket,
         )
         state = state_of(config)
         stack.push_async_callback(state.close)
-        yield Parts(config, run_id, target, state)
+        yield Parts(config, run_id, target, state, bucket)
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------

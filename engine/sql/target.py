@@ -30,12 +30,29 @@ SESSION_PARAMETERS: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalStage:
+    """Where the target reads staged files, and by which right."""
+
+    url: str
+    """`s3://bucket/prefix/`: with the slash at its end, since Snowflake puts none between it and a path."""
+    integration: str
+    """The storage integration's name as stored."""
+
+
+@dataclass(frozen=True, slots=True)
 class Names:
     """Where things are at the target: the user's schema, and the schema of our own beside it."""
 
     database: str
     schema: str
     state_schema: str
+    external: ExternalStage | None = None
+    """Without it staged files wait on a stage inside the target."""
+
+    @property
+    def stage_name(self) -> str:
+        """Each kind has an object of its own: a stage cannot become the other."""
+        return "STAGE_S3" if self.external else "STAGE"
 
     def table(self, name: str) -> str:
         return f"{quote(self.database)}.{quote(self.schema)}.{quote(name)}"
@@ -45,7 +62,7 @@ class Names:
 
     def stage(self, path: str = "") -> str:
         """A stage location; it ends with `/`, since LIST and REMOVE match by prefix."""
-        return f"@{self.ours('STAGE')}/{path}/" if path else f"@{self.ours('STAGE')}/"
+        return f"@{self.ours(self.stage_name)}/{path}/" if path else f"@{self.ours(self.stage_name)}/"
 
 
 def landing_name(target_name: str, run_id: str) -> str:
@@ -68,7 +85,7 @@ def create_ground(names: Names) -> list[str]:
     return [
         f"CREATE SCHEMA IF NOT EXISTS {quote(names.database)}.{quote(names.schema)}",
         f"CREATE SCHEMA IF NOT EXISTS {quote(names.database)}.{quote(names.state_schema)}",
-        f"CREATE STAGE IF NOT EXISTS {names.ours('STAGE')} ENCRYPTION = (TYPE = 'SNOWFLAKE_FULL')",
+        create_stage(names),
         (
             f'CREATE TABLE IF NOT EXISTS {names.ours("LEDGER")} ("RUN_ID" VARCHAR, "TABLE_NAME" VARCHAR,'
             ' "CHUNK" NUMBER(10,0), "ROWS" NUMBER(19,0), "FILES" NUMBER(10,0), "BYTES" NUMBER(19,0),'
@@ -80,6 +97,23 @@ def create_ground(names: Names) -> list[str]:
             ' "PENDING_RUN_ID" VARCHAR, "PENDING_VALUE" VARCHAR, "UPDATED_AT" TIMESTAMP_NTZ(6))'
         ),
     ]
+
+
+def create_stage(names: Names) -> str:
+    """An external stage needs no encryption said: S3 decrypts what a KMS key has encrypted for who may use the key."""
+    if names.external is None:
+        more = "ENCRYPTION = (TYPE = 'SNOWFLAKE_FULL')"
+    else:
+        integration = quote(names.external.integration)
+        more = (
+            f"URL = {sf_literal(names.external.url)} STORAGE_INTEGRATION = {integration} DIRECTORY = (ENABLE = FALSE)"
+        )
+    return f"CREATE STAGE IF NOT EXISTS {names.ours(names.stage_name)} {more}"
+
+
+def show_stages(names: Names) -> str:
+    """The second column is the name, the fifth the URL."""
+    return f"SHOW STAGES IN SCHEMA {quote(names.database)}.{quote(names.state_schema)}"
 
 
 def show_schemas(names: Names) -> str:

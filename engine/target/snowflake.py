@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import stamina
 
-from engine.errors import BorealisError, LeaseError
+from engine.errors import BorealisError, LeaseError, StageError
 from engine.ledger import WholeChunk, check_copy
 from engine.model import StagedFile
 from engine.plan import TablePlan
@@ -73,18 +73,39 @@ class TargetCatalogue:
     """Tables that a stream reads: a swap would make it stale."""
 
 
+class Bucket(Protocol):
+    """What lies behind an external stage. The target itself need only read it."""
+
+    async def folders(self) -> set[str]: ...
+    async def remove(self, folder: str) -> None: ...
+
+
 class Target:
     """What a run does at the target. Statements that fail for a passing reason are tried again where that is safe."""
 
     def __init__(
-        self, names: Names, sessions: SessionPool, *, stage_path: str, codec: str, transient: bool, attempts: int
+        self,
+        names: Names,
+        sessions: SessionPool,
+        *,
+        stage_path: str,
+        codec: str,
+        transient: bool,
+        attempts: int,
+        bucket: Bucket | None = None,
     ) -> None:
+        """`bucket` where the names have an external stage."""
         self.names = names
         self.sessions = sessions
         self.stage_path = stage_path
         self.transient = transient
         self._codec = codec
         self._attempts = attempts
+        self._bucket = bucket
+
+    def folder(self, run_id: str) -> str:
+        """Where on the stage the files of a table's run are."""
+        return f"{self.stage_path}/{run_id}"
 
     def retrying(self) -> Any:
         """The one retry loop at the target, around steps that are safe to repeat."""
@@ -104,10 +125,24 @@ class Target:
         schemas = {row[1] for row in rows}
         tables = await self.execute(sql.select_tables(self.names), doing="cannot read the target's tables")
         ours = {row[1] for row in tables if row[0] == self.names.state_schema}
-        if {self.names.schema, self.names.state_schema} <= schemas and {"LEDGER", "WATERMARKS"} <= ours:
-            return
-        for statement in sql.create_ground(self.names):
-            await self.execute(statement, doing="cannot prepare the target")
+        if not ({self.names.schema, self.names.state_schema} <= schemas and {"LEDGER", "WATERMARKS"} <= ours):
+            for statement in sql.create_ground(self.names):
+                await self.execute(statement, doing="cannot prepare the target")
+        if self.names.external is not None:
+            await self._prepare_stage(self.names.external.url)
+
+    async def _prepare_stage(self, url: str) -> None:
+        """The external stage may have been added to the settings later, or its address changed."""
+        rows = await self.execute(sql.show_stages(self.names), doing="cannot list the target's stages")
+        found = {str(row[1]): str(row[4]) for row in rows}
+        name = self.names.stage_name
+        if name not in found:
+            await self.execute(sql.create_stage(self.names), doing="cannot make the external stage")
+        elif found[name].rstrip("/") != url.rstrip("/"):
+            raise StageError(
+                f"the stage {self.names.ours(name)} reads {found[name]}, stage.url is {url}",
+                remedy="drop the stage once no run uses it, or correct stage.url",
+            )
 
     async def catalogue(self) -> TargetCatalogue:
         columns: dict[str, dict[str, str]] = {}
@@ -127,7 +162,7 @@ class Target:
 
     async def put(self, run_id: str, file: StagedFile) -> None:
         """Uploads a file into the run's folder. Repeating it overwrites the same bytes."""
-        statement = sql.put(self.names, f"{self.stage_path}/{run_id}", str(file.path), self._codec)
+        statement = sql.put(self.names, self.folder(run_id), str(file.path), self._codec)
         rows = await self.execute(statement, doing=f"cannot upload a staged file of chunk {file.chunk}")
         assert [str(row[6]).upper() for row in rows] == ["UPLOADED"]
 
@@ -145,7 +180,7 @@ class Target:
                     if not first and await self._loaded(session, run_id, chunks):
                         return tries
                     copy = sql.copy_into(
-                        self.names, table, plan.fields, f"{self.stage_path}/{run_id}", files,
+                        self.names, table, plan.fields, self.folder(run_id), files,
                         codec=self._codec, force=not first,
                     )  # fmt: skip
                     first = False
@@ -183,11 +218,16 @@ class Target:
 
     async def staged_folders(self) -> set[str]:
         """The folders on the stage, one an invocation."""
+        if self._bucket is not None:
+            return await self._bucket.folders()
         rows = await self.execute(sql.list_stage(self.names), doing="cannot list the stage")
         return {str(row[0]).split("/")[1] for row in rows if str(row[0]).count("/") > 1}
 
     async def sweep_stage(self, folder: str | None = None) -> None:
         """Removes an invocation's staged files; this one's, if no other is named."""
+        if self._bucket is not None:
+            await self._bucket.remove(folder or self.stage_path)
+            return
         statement = sql.remove(self.names, folder or self.stage_path)
         await self.execute(statement, doing="cannot remove the staged files")
 

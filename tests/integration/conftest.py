@@ -39,6 +39,7 @@ class Engine:
             "defaults": dict(sections.get("defaults", {})),
             "limits": {"readers": 3, "loaders": 2, "attempts": 2, **sections.get("limits", {})},
             "state": {"path": str(self.directory / "state.db")},
+            "stage": dict(sections.get("stage", {})),
             "tables": [dict(table) for table in tables],
         }
 

@@ -15,6 +15,7 @@ from engine.errors import BorealisError
 from engine.model import StagedFile
 from engine.pipeline import Unwrapped
 from engine.spool import BLOCK_BYTES, SpoolSettings, spool
+from engine.stage.disk import DiskSinks
 
 VALUES = st.one_of(st.none(), st.text(alphabet='a"\n\r,\\', max_size=12))
 
@@ -25,7 +26,7 @@ def row_of(values: list[str | None]) -> bytes:
 
 
 async def spooled(directory: Path, pieces: list[bytes], **changes: object) -> list[bytes]:
-    settings_ = SpoolSettings(**({"directory": directory, "file_bytes_max": 100} | changes))
+    settings_ = SpoolSettings(**({"sinks": DiskSinks(directory), "file_bytes_max": 100} | changes))
     files: list[StagedFile] = []
     tokens = anyio.Semaphore(1)
 
@@ -90,7 +91,7 @@ async def test_a_failed_chunk_leaves_no_file_and_gives_its_place_back(tmp_path):
 
     async def die() -> None:
         with Unwrapped():
-            async with spool(SpoolSettings(tmp_path, 2**30), tokens, 1, "c1", ready) as writer:
+            async with spool(SpoolSettings(DiskSinks(tmp_path), 2**30), tokens, 1, "c1", ready) as writer:
                 await writer.write(b"x" * 2 * BLOCK_BYTES)
                 await anyio.sleep(0.05)
                 assert tokens.value == 0
@@ -110,6 +111,6 @@ async def test_a_full_disk_names_the_directory_and_the_setting(tmp_path):
         raise AssertionError(file)
 
     with pytest.raises(BorealisError, match=r"no space left in .*limits\.spool_dir") as caught, Unwrapped():
-        async with spool(SpoolSettings(tmp_path, 2**30), anyio.Semaphore(1), 1, "c1", ready) as writer:
+        async with spool(SpoolSettings(DiskSinks(tmp_path), 2**30), anyio.Semaphore(1), 1, "c1", ready) as writer:
             await writer.write(b"x\n" * BLOCK_BYTES)
     assert caught.value.code == "disk"

@@ -1,0 +1,85 @@
+"""A bucket on moto's server, a warehouse that may read it, and an engine whose staged files go there."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from engine.local.warehouse.process import serve
+from tests.conftest import Warehouse
+from tests.integration.conftest import Engine
+
+REGION = "eu-central-1"
+IDENTITY = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[str]:
+    """The address of moto's server, which this process and those that it starts take for AWS."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {**IDENTITY, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
+            environment.setenv(name, value)
+        yield os.environ["AWS_ENDPOINT_URL"]
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(aws: str) -> Iterator[Any]:
+    client = boto3.client("s3")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def warehouse(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    directory = tmp_path_factory.mktemp("warehouse")
+    with serve(directory) as endpoint:
+        yield Warehouse(directory, endpoint)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of the test's own, and the warehouse's integration that may read below `prod/`."""
+
+    name: str
+    client: Any
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"url": f"s3://{self.name}/prod", "storage_integration": "FOR_TESTS", "part_bytes": "5MiB"}
+
+    def keys(self) -> list[str]:
+        return [each["Key"] for each in self.client.list_objects_v2(Bucket=self.name).get("Contents", ())]
+
+    def uploads(self) -> list[str]:
+        found = self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", ())
+        return [each["Key"] for each in found]
+
+
+@pytest.fixture
+def bucket(s3: Any, warehouse: Warehouse) -> Bucket:
+    name = f"stage-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    allow(warehouse, f"s3://{name}/prod/")
+    return Bucket(name, s3)
+
+
+def allow(warehouse: Warehouse, place: str) -> None:
+    warehouse.query(
+        "CREATE OR REPLACE STORAGE INTEGRATION FOR_TESTS TYPE = EXTERNAL_STAGE STORAGE_PROVIDER = 'S3' ENABLED = TRUE"
+        f" STORAGE_AWS_ROLE_ARN = 'arn:aws:iam::1:role/reader' STORAGE_ALLOWED_LOCATIONS = ('{place}')"
+    )
+
+
+@pytest.fixture
+def engine(database: str, warehouse: Warehouse, target_database: str, tmp_path: Path) -> Engine:
+    return Engine(database, warehouse, target_database, tmp_path)
