@@ -9,15 +9,11 @@ import pytest
 
 from engine.local.cloud.aws import Aws, Execution, definition
 from engine.local.cloud.environment import ROOT, FunctionSpec
-from engine.local.cloud.functions import ACCOUNT, REGION, Functions
+from engine.local.cloud.functions import Functions, arn_of
 
 CODE = Path(__file__).with_name("functions")
 TEMPLATE = ROOT / "terraform" / "state_machine.asl.json"
 RUN = "20261123T020000A1B2C3"
-
-
-def arn_of(function: str) -> str:
-    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
 
 
 class Machine:
@@ -33,7 +29,8 @@ class Machine:
             TEMPLATE, parallel_arn=arn_of("parallel"), worker_arn=arn_of("worker"),
             dead_letter_queue_url=self.dead_letters, topic_arn=aws.topic("failures", self.told), workers=2,
         )  # fmt: skip
-        self.arn = aws.state_machine(json.dumps(hurried(json.loads(text))))
+        self.text = json.dumps(hurried(json.loads(text)))
+        self.arn = aws.state_machine(self.text)
 
     def answers(self, name: str, *answers: dict[str, Any]) -> None:
         """Of `plan`, `finish` or `group 0`, call by call; the last one is given again."""

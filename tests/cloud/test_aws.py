@@ -7,13 +7,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from engine.local.cloud.environment import FunctionSpec
-from engine.local.cloud.functions import Functions
-from tests.cloud.conftest import CODE, arn_of
+from engine.local.cloud.functions import Functions, arn_of
+from tests.cloud.conftest import CODE
 
 
 @pytest.fixture
 def client(aws, tmp_path):
-    spec = FunctionSpec("plain.handler", code=CODE, concurrency=1, dead_letter_queue=aws.queue("dead-letters"))
+    spec = FunctionSpec("plain.handler", code=CODE, concurrency=1, on_failure=aws.queue("dead-letters"))
     with Functions(tmp_path, {"plain": spec}, aws.variables) as functions:
         aws.functions = functions
         yield aws.client("lambda", retries={"total_max_attempts": 1})
@@ -44,17 +44,17 @@ def test_a_client_is_throttled(client, aws):
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
 
 
-def test_an_event_that_keeps_failing_lies_in_the_dead_letter_queue(client, aws):
+def test_an_event_that_keeps_failing_is_sent_to_the_destination_on_failure(client, aws):
     event = {"do": "fail", "with": "cold"}
     answer = client.invoke(FunctionName="plain", InvocationType="Event", Payload=json.dumps(event))
     assert (answer["StatusCode"], answer["Payload"].read()) == (202, b"")
     assert aws.functions.settle(10)
     assert len(aws.functions.trace) == 3
-    queue = aws.functions.specs["plain"].dead_letter_queue
-    (message,) = aws.client("sqs").receive_message(QueueUrl=queue, MessageAttributeNames=["All"])["Messages"]
-    assert json.loads(message["Body"]) == event
-    said = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
-    assert said == {"RequestID": aws.functions.trace[0].request_id, "ErrorCode": "200", "ErrorMessage": "cold"}
+    (message,) = aws.messages(aws.functions.specs["plain"].on_failure)
+    record = json.loads(message)
+    assert (record["requestPayload"], record["responsePayload"]["errorMessage"]) == (event, "cold")
+    assert record["requestContext"]["requestId"] == aws.functions.trace[0].request_id
+    assert record["requestContext"]["functionArn"] == f"{arn_of('plain')}:$LATEST"
 
 
 def test_an_answer_that_is_too_large_is_refused(client):

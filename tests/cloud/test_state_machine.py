@@ -1,11 +1,14 @@
 """The state machine that Terraform deploys, interpreted by moto, with functions under the real runtime client."""
 
 import dataclasses
+import functools
 import json
 import threading
 
+import anyio
 import pytest
 
+from handlers.replay import replay
 from tests.cloud.conftest import RUN, TEMPLATE
 
 REQUEST = {"tables": ["public.*"], "full": True}
@@ -45,7 +48,7 @@ def test_what_is_left_is_planned_again_in_the_next_round(machine):
     )
     ended = machine.execute(REQUEST)
     assert (ended.status, ended.output["round"]) == ("SUCCEEDED", 3)
-    again = {"step": "plan", "execution": ended.arn, "run_id": RUN}
+    again = {"step": "plan", "execution": ended.arn, "request": REQUEST, "run_id": RUN}
     assert machine.asked("plan")[1:] == [{**again, "round": 2}, {**again, "round": 3}]
     assert len(machine.asked("group 0")) == 3
 
@@ -94,9 +97,10 @@ def test_a_worker_that_fails_for_good_does_not_stop_the_others(machine):
     machine.answers("finish", {"status": "FAILED", "run_id": RUN, "round": 1, "tables": [{"table": "public.b"}]})
     ended = machine.execute(REQUEST)
     assert [len(machine.asked(f"group {group}")) for group in (0, 1, 2)] == [1, 1, 1]
-    assert (ended.status, ended.error, json.loads(ended.cause)) == ("FAILED", "RunFailed", [{"table": "public.b"}])
-    (dead,) = machine.aws.messages(machine.dead_letters)
-    assert dead["error"] == {"Error": "RunFailed", "Cause": ended.cause}
+    (letter,) = machine.aws.messages(machine.dead_letters)
+    told = json.loads(letter)["error"]
+    assert (told["code"], json.loads(told["message"])) == ("TablesFailed", [{"table": "public.b"}])
+    assert (ended.status, ended.error, json.loads(ended.cause)) == ("FAILED", "RunFailed", told)
 
 
 @pytest.mark.parametrize(
@@ -112,27 +116,45 @@ def test_what_is_left_of_a_failure_is_enough_to_replay_it(machine, name, run_id,
     machine.planned(0)
     machine.answers(name, {"raise": error, "message": "public.a is gone"})
     ended = machine.execute(REQUEST)
-    assert (ended.status, ended.error) == ("FAILED", error)
+    assert ended.status == "FAILED"
     assert len(machine.asked(name)) == calls
-    (dead,) = machine.aws.messages(machine.dead_letters)
-    assert dead.pop("started_at")
-    assert json.loads(dead["error"].pop("Cause"))["errorMessage"] == "public.a is gone"
-    assert dead == {
-        "request": REQUEST,
+    (message,) = machine.aws.messages(machine.dead_letters)
+    letter = json.loads(message)
+    told = letter.pop("error")
+    assert (told["code"], json.loads(told["message"])["errorMessage"]) == (error, "public.a is gone")
+    assert letter.pop("time")
+    assert letter == {
+        "function": None,
+        "state_machine": machine.arn,
+        "event": REQUEST,
         "run_id": run_id,
-        "round": 1,
-        "execution": ended.arn,
-        "error": {"Error": error},
+        "correlation_id": ended.arn,
     }
-    (told,) = machine.aws.messages(machine.told)
-    assert (told["execution"], told["run_id"], told["error"]["Error"]) == (ended.arn, run_id, error)
+    (text,) = machine.aws.messages(machine.told)
+    assert text.startswith(f"An execution of {machine.arn} has failed with {error}: ")
+    assert f" Correlation id: {ended.arn}. " in text
+
+
+def test_a_letter_of_the_state_machine_can_be_replayed(machine, monkeypatch):
+    machine.planned(0)
+    passes = json.loads((machine.script / "plan.json").read_text())
+    machine.answers("plan", {"raise": "FatalError"}, *passes)
+    machine.execute(REQUEST)
+    for name, value in {**machine.aws.variables, "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    (replayed,) = anyio.run(functools.partial(replay, machine.dead_letters, None, most=10, dry_run=False))
+    assert (replayed.sent, replayed.goes_to) == (True, machine.arn)
+    arn = f"{machine.arn.replace(':stateMachine:', ':execution:')}:replay-{replayed.message_id}"
+    assert machine.aws.execution(arn, seconds=20).status == "SUCCEEDED"
+    assert machine.asked("plan")[1]["request"] == {**REQUEST, "idempotency_key": f"replay-{replayed.message_id}"}
+    assert machine.aws.messages(machine.dead_letters) == []
 
 
 def test_a_failure_is_told_even_if_the_queue_is_gone(machine):
     machine.planned(0)
     machine.answers("plan", {"raise": "FatalError"})
     machine.aws.client("sqs").delete_queue(QueueUrl=machine.dead_letters)
-    assert machine.execute(REQUEST).error == "FatalError"
+    assert json.loads(machine.execute(REQUEST).cause)["code"] == "FatalError"
     assert len(machine.aws.messages(machine.told)) == 1
 
 
@@ -154,3 +176,15 @@ def test_every_task_that_calls_a_function_retries_alike():
     policies = [[{**retrier, "Comment": None} for retrier in task["Retry"]] for task in tasks]
     assert policies[0] == policies[1] == policies[2]
     assert {retrier["JitterStrategy"] for retrier in policies[0]} == {"FULL"}
+
+
+def test_a_failure_without_a_cause_is_told_too(machine):
+    machine.planned(0)
+    machine.answers("plan", {"seconds": 1.5})
+    states = json.loads(machine.text)
+    states["States"]["Plan"]["TimeoutSeconds"] = 1
+    states["States"]["Plan"]["Retry"] = []
+    ended = machine.aws.execute(machine.aws.state_machine(json.dumps(states), "hasty"), REQUEST)
+    (letter,) = machine.aws.messages(machine.dead_letters)
+    assert json.loads(letter)["error"] == json.loads(ended.cause)
+    assert json.loads(ended.cause)["code"] == "States.Timeout"

@@ -106,18 +106,18 @@ class Aws:
         self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
         return str(topic)
 
-    def messages(self, queue: str) -> list[Any]:
-        """All that lies in a queue, taken out of it."""
+    def messages(self, queue: str) -> list[str]:
+        """The text of all that lies in a queue, taken out of it."""
         sqs, found = self.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
             for message in messages:
-                found.append(json.loads(message["Body"]))
+                found.append(message["Body"])
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return found
 
-    def state_machine(self, definition: str) -> str:
+    def state_machine(self, definition: str, name: str = "borealis") -> str:
         """A new state machine's ARN."""
-        made = self.client("stepfunctions").create_state_machine(name="borealis", definition=definition, roleArn=ROLE)
+        made = self.client("stepfunctions").create_state_machine(name=name, definition=definition, roleArn=ROLE)
         return str(made["stateMachineArn"])
 
     def execute(self, state_machine: str, event: Any, *, seconds: float = 600) -> Execution:

@@ -41,8 +41,8 @@ class FunctionSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     concurrency: int = 10
     """Environments at once; the next invocation is throttled."""
-    dead_letter_queue: str | None = None
-    """URL of the SQS queue that takes events that failed asynchronously."""
+    on_failure: str | None = None
+    """URL of the SQS queue that is the destination of events that failed asynchronously."""
     code: Path = ROOT
     """Where `handler` is imported from: the unpacked package."""
     python: Sequence[str] = (sys.executable,)

@@ -103,7 +103,7 @@ class Functions:
         return self._invoke(name, event, request_id or str(uuid.uuid4()), trace_id or _new_trace_id())
 
     def send(self, name: str, event: Any, *, request_id: str = "", trace_id: str = "") -> None:
-        """The asynchronous invocation (`Event`): retried on a fault, then laid in the dead-letter queue."""
+        """The asynchronous invocation (`Event`): retried on a fault, then sent to its destination on failure."""
         if name not in self.specs:
             raise UnknownFunction(name)
         with self._changed:
@@ -147,20 +147,20 @@ class Functions:
             timeout_s = self.specs[name].timeout_s
             _print(environment.log, f"START RequestId: {request_id} Version: $LATEST")
             if environment.alive:
-                arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
-                work = Work(request_id, json.dumps(event).encode(), started_at + timeout_s, arn, trace_id)
+                payload = json.dumps(event).encode()
+                work = Work(request_id, payload, started_at + timeout_s, arn_of(name), trace_id)
                 ended = environment.run(work)
             else:
                 ended = Ended("init" if failed else "exit", failed, 0.0, timeout_s)
         finally:
             self._give_back(name, environment)
-        payload = _payload(ended, request_id, timeout_s, environment.exit_told)
+        answered = _payload(ended, request_id, timeout_s, environment.exit_told)
         _print(environment.log, *_report(ended, request_id, environment, cold=cold))
         with environment.log.open("rb") as log:
             log.seek(log_from)
             logs = log.read().decode(errors="replace").splitlines()
         answer = Answer(
-            name, environment.id, request_id, event, cold, started_at, ended.outcome, payload, ended.seconds,
+            name, environment.id, request_id, event, cold, started_at, ended.outcome, answered, ended.seconds,
             environment.init_s if cold else 0.0, ended.remaining_s, environment.memory_mb, logs,
         )  # fmt: skip
         self.trace.append(answer)
@@ -190,7 +190,7 @@ class Functions:
                 self._idle[name].append(environment)
 
     def _deliver(self, name: str, event: Any, request_id: str, trace_id: str) -> None:
-        """An asynchronous invocation to its end, which may be the dead-letter queue."""
+        """An asynchronous invocation to its end, which may be its destination on failure."""
         try:
             answer: Answer | None = None
             for retry in range(ASYNC_RETRIES + 1):
@@ -198,7 +198,7 @@ class Functions:
                 answer = self._invoke_when_possible(name, event, request_id, trace_id)
                 if answer is None or answer.error is None:
                     return
-            queue = self.specs[name].dead_letter_queue
+            queue = self.specs[name].on_failure
             if queue and answer and answer.error:
                 self._bury(queue, answer)
         finally:
@@ -215,10 +215,20 @@ class Functions:
         return None
 
     def _bury(self, queue: str, answer: Answer) -> None:
-        """As the service does: the event is the body, the fault stands in the attributes."""
-        assert answer.error is not None
-        said = {"RequestID": answer.request_id, "ErrorCode": "200", "ErrorMessage": answer.error["errorMessage"][:1000]}
-        attributes = {name: {"DataType": "String", "StringValue": text or "-"} for name, text in said.items()}
+        """The record that the service sends to a destination on failure."""
+        record = {
+            "version": "1.0",
+            "timestamp": _now(),
+            "requestContext": {
+                "requestId": answer.request_id,
+                "functionArn": f"{arn_of(answer.function)}:$LATEST",
+                "condition": "RetriesExhausted",
+                "approximateInvokeCount": ASYNC_RETRIES + 1,
+            },
+            "requestPayload": answer.event,
+            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+            "responsePayload": answer.error,
+        }
         client = boto3.client(
             "sqs",
             endpoint_url=self.variables["AWS_ENDPOINT_URL"],
@@ -226,7 +236,11 @@ class Functions:
             aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
         )
-        client.send_message(QueueUrl=queue, MessageBody=json.dumps(answer.event), MessageAttributes=attributes)
+        client.send_message(QueueUrl=queue, MessageBody=json.dumps(record))
+
+
+def arn_of(function: str) -> str:
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
 
 
 def _payload(ended: Ended, request_id: str, timeout_s: float, exit_told: str) -> Any:
@@ -258,9 +272,13 @@ def _report(ended: Ended, request_id: str, environment: Environment, *, cold: bo
 
 
 def _print(log: Path, *lines: str) -> None:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    now = _now()
     with log.open("a", encoding="utf-8") as file:
         file.writelines(f"{now} {line}\n" for line in lines)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _new_trace_id() -> str:
