@@ -214,6 +214,9 @@ def moto_port() -> Iterator[int]:
     """Of the server that stands in for AWS."""
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - half a second, for the few tests that ask
 
+    from engine.local.dynamodb import make_atomic  # noqa: PLC0415 - imports moto too
+
+    make_atomic()
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     yield server.get_host_and_port()[1]

@@ -27,6 +27,7 @@ from moto.core.model_instances import reset_model_data
 from moto.server import ThreadedMotoServer
 
 from engine.local.cloud.functions import ACCOUNT, REGION, Functions, Throttled, UnknownFunction
+from engine.local.dynamodb import make_atomic
 
 KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 POLL_S = 0.1
@@ -56,6 +57,7 @@ class Aws:
         for noisy in ("werkzeug", "moto"):  # a line a request; pages an error that a state machine catches
             logging.getLogger(noisy).setLevel(logging.CRITICAL)
         self.reset()  # of one before us in this process
+        make_atomic()
         default_user_config["lambda"] = {"use_docker": False}
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         self._server.start()
