@@ -51,24 +51,34 @@ class FaultsError(BorealisError):
 
 
 class ConfigError(FaultsError):
+    """The configuration cannot be run: a setting must be corrected. Exit code 2."""
+
     code = "config"
     what = "the configuration is refused"
 
 
 class EventError(FaultsError):
+    """A function cannot make out what it is asked for: the event must be corrected."""
+
     code = "event"
     what = "the event is refused"
 
 
 class RefusedError(FaultsError):
+    """A table cannot arrive exactly, found before it is published: its setting or its rows must be corrected."""
+
     code = "refused"
 
 
 class SourceError(BorealisError):
+    """PostgreSQL; retryable as the table of SQLSTATEs says."""
+
     code = "source"
 
 
 class TargetError(BorealisError):
+    """Snowflake; retryable as the table of its numbers says."""
+
     code = "target"
 
     def __init__(
@@ -79,6 +89,8 @@ class TargetError(BorealisError):
 
 
 class AwsError(BorealisError):
+    """A service of AWS, such as a queue, a bucket, a parameter; retryable as the table of its codes says."""
+
     code = "aws"
 
 
@@ -87,10 +99,14 @@ class StageError(AwsError):
 
 
 class SecretError(BorealisError):
+    """Vault, or the AWS identity that signs; retryable as the table of Vault's answers says."""
+
     code = "secrets"
 
 
 class GateError(BorealisError):
+    """Counts or checksums disagree: the target is untouched, and someone must look why."""
+
     code = "gate"
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from engine.classification import SOURCE, SOURCE_CLASSES, SOURCE_UNREACHED
 from engine.errors import BorealisError, RefusedError, SourceError
 from engine.sql import source as sql
 
@@ -129,31 +130,6 @@ class LossFoundError(SourceError):
         self.reason = reason
 
 
-_BY_STATE: dict[str, tuple[str, bool]] = {
-    "28P01": ("the password is wrong: check source.dsn and source.password, or the secret at source.vault", False),
-    "28000": ("the role may not log in: check source.dsn or source.vault, and the server's pg_hba.conf", False),
-    "3D000": ("check the database name at the end of source.dsn", False),
-    "42501": ("grant the role what it lacks: GRANT SELECT on the table, USAGE on its schema", False),
-    "42P01": ("the table is gone: check the name, or run again", False),
-    "53300": ("the server has no free connection: lower limits.readers, or raise max_connections", True),
-    "53200": ("the server has no memory for more locks: raise max_locks_per_transaction, or name fewer tables", False),
-    "55P03": ("another session holds a lock on the table: run again later, or raise source.lock_timeout_s", False),
-    "08001": ("the source cannot reach the server of a foreign table: mend that, or exclude the table", False),
-    "55000": ("REFRESH MATERIALIZED VIEW fills a materialized view that is empty still", False),
-    "57014": ("it was cancelled: see statement_timeout and, on a standby, max_standby_streaming_delay", True),
-    "40001": ("the standby removed rows that we still read: set hot_standby_feedback = on there, or run again", True),
-    "40P01": ("a deadlock at the source: run again", True),
-    "57P01": ("the server was shut down: run again when it is back", True),
-    "57P02": ("the server crashed: run again when it is back", True),
-    "57P03": ("the server is starting or stopping: run again in a moment", True),
-    "25P03": ("the server ended the session: idle_in_transaction_session_timeout is enforced there", True),
-    "57P05": ("the server ended the session: idle_session_timeout is enforced there", True),
-    "22021": ("a text is not valid UTF-8; the database's encoding is SQL_ASCII: repair the rows or exclude the column",
-              False),
-    "22P05": ("a JSON text has \\u0000, which jsonb refuses: set the column's type to VARCHAR", False),
-}  # fmt: skip
-
-
 class Translated:
     """`with Translated("what was being done"):` turns the driver's errors into SourceError, once, at the edge."""
 
@@ -176,30 +152,25 @@ def translate(error: BaseException, doing: str) -> BorealisError | None:
     if isinstance(error, asyncpg.PostgresError):
         return _translate_server(error, doing)
     if isinstance(error, ssl.SSLError):
-        return SourceError(
-            f"{doing}: TLS failed ({error.reason or 'no reason'})", remedy="check sslmode and sslrootcert"
-        )
-    if isinstance(error, (asyncpg.InterfaceError, ConnectionError, EOFError)) and not isinstance(
-        error, ConnectionRefusedError
-    ):
-        if isinstance(error, asyncpg.InterfaceError) and "closed" not in str(error) and "lost" not in str(error):
-            return SourceError(f"{doing}: {error}", remedy="check source.dsn")
-        return SourceError(f"{doing}: the connection was lost", remedy="run again", retryable=True)
+        return _unreached(doing, "TLS", f"TLS failed ({error.reason or 'no reason'})")
+    if isinstance(error, ConnectionRefusedError):
+        return _unreached(doing, "unreached", error.strerror)
+    if isinstance(error, asyncpg.InterfaceError) and "closed" not in str(error) and "lost" not in str(error):
+        return _unreached(doing, "refused by the driver", str(error))
+    if isinstance(error, (asyncpg.InterfaceError, ConnectionError, EOFError)):
+        return _unreached(doing, "lost")
     if isinstance(error, TimeoutError):
-        return SourceError(
-            f"{doing}: no answer in time",
-            remedy="check the host, the security groups and source.connect_timeout_s",
-            retryable=True,
-        )
+        return _unreached(doing, "silent")
     if isinstance(error, OSError):
-        return SourceError(
-            f"{doing}: {error.strerror or error}",
-            remedy="check the host and port of source.dsn, and that the server runs",
-            retryable=True,
-        )
+        return _unreached(doing, "unreached", error.strerror or str(error))
     if isinstance(error, ValueError):
-        return SourceError(f"{doing}: the connection string is not valid", remedy="check source.dsn")
+        return _unreached(doing, "malformed")
     return None
+
+
+def _unreached(doing: str, kind: str, said: str | None = None) -> SourceError:
+    verdict = SOURCE_UNREACHED[kind]
+    return SourceError(f"{doing}: {said or verdict.meaning}", remedy=verdict.remedy, retryable=verdict.retryable)
 
 
 def may_lack_its_role(error: BaseException) -> bool:
@@ -221,7 +192,9 @@ def _translate_server(error: asyncpg.PostgresError, doing: str) -> BorealisError
                 )
             ]
         )
-    remedy, retryable = _BY_STATE.get(state, ("", state.startswith(("08", "53"))))
+    verdict = SOURCE.get(state) or SOURCE_CLASSES.get(state[:2])
     if state.startswith("22") and state != "22021":
         message = f"{type(error).__name__} ({state})"  # the server's text may quote the value
-    return SourceError(f"{doing}: {message}", remedy=remedy, retryable=retryable)
+    if verdict is None:
+        return SourceError(f"{doing}: {message}")
+    return SourceError(f"{doing}: {message}", remedy=verdict.advice, retryable=verdict.retryable)

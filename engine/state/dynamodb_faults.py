@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
+from engine.aws import verdict_on
 from engine.errors import StateError
 
-_PASSING = {
-    "InternalServerError",
-    "LimitExceededException",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "ThrottlingException",
-}
 _UNKNOWN_IDENTITY = {
     "ExpiredTokenException",
     "IncompleteSignatureException",
@@ -37,7 +30,7 @@ def fault_of(error: ClientError | BotoCoreError, table: str) -> StateError:
     return StateError(
         f"cannot reach the DynamoDB table {table}: {error}",
         remedy="check the route to DynamoDB; a function in a VPC needs a gateway endpoint for it",
-        retryable=isinstance(error, HTTPClientError),
+        retryable=verdict_on(error).retryable,
     )
 
 
@@ -59,7 +52,7 @@ def _answered(error: ClientError, table: str) -> StateError:
             f"DynamoDB refuses the AWS credentials of this process ({code})",
             remedy="renew them; a function gets them from its role",
         )
-    if code in _PASSING:
+    if verdict_on(error).retryable:
         return StateError(
             f"DynamoDB did not take {action} on the table {table} in time ({code})",
             remedy="run again; where it comes back, let the table scale on demand",

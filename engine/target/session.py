@@ -14,6 +14,7 @@ import anyio.to_thread
 import snowflake.connector as driver
 import snowflake.connector.errors as driver_errors
 
+from engine.classification import TARGET, TARGET_LOGIN_REFUSED, TARGET_VALUES
 from engine.errors import TargetError
 
 logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # its lines quote statements
@@ -29,48 +30,38 @@ class Result:
     columns: tuple[str, ...] = ()
 
 
-_BY_NUMBER: dict[int, tuple[str, bool]] = {
-    250001: ("check target.account, target.host and the network path (PrivateLink DNS, port 443)", True),
-    250003: ("check the network path to the target", True),
-    251005: ("set target.user", False),
-    290404: ("check target.account and target.host", False),
-    390100: ("check target.user and its password, or the secret at target.vault", False),
-    390144: ("check account, user, key pair (RSA_PUBLIC_KEY of the user) and this machine's clock", False),
-    390114: ("the session expired: run again", True),
-    390189: ("the role does not exist or is not granted to the user: check target.role", False),
-    606: ("set target.warehouse, and GRANT USAGE on it to the role", False),
-    90073: ("the resource monitor's quota is used up: raise it", False),
-    625: ("too many statements wait for a lock on the table: run again later", True),
-    630: ("the statement ran into its time limit: raise target.statement_timeout_s or the warehouse's size", False),
-    604: ("the statement was cancelled", True),
-    2003: ("it does not exist, or the role may not use it: check the name and the grants", False),
-    3001: ("GRANT the missing privilege to the role", False),
-    100072: ("a NULL in a column that is NOT NULL at the target", False),
-    100076: ("the staged file did not decompress: run again, or set limits.codec to the other codec", True),
-    100079: ("the staged file did not decompress: run again, or set limits.codec to the other codec", True),
-    100090: ("the key is not unique at the source: declare `key` with the columns that are", False),
-}
-VALUE_ERRORS = frozenset(
-    {100035, 100037, 100038, 100039, 100040, 100046, 100069, 100071, 100074, 100078, 100082, 100115}
-)
-"""The target refuses a value of a row. Its message quotes the value, so ours does not repeat it."""
-REFUSED_LOGINS = frozenset({390100, 390144})
-"""The password, or the key, is not the user's (any more)."""
+_NOT_REACHED = 250_001
+_HTTP = 290_000
+"""What the driver adds to the status of an HTTP answer that it gave up on."""
+_HTTP_PASSES = (408, 429)
 
 
 def translate(error: BaseException, doing: str) -> TargetError:
-    """What a driver's error means. Matched on its number, never on its text."""
-    number = getattr(error, "errno", None) or 0
-    if number in VALUE_ERRORS:
+    """What a driver's error means. Matched on its number and class, never on its text."""
+    number = _number(error)
+    if number in TARGET_VALUES:
         return TargetError(f"{doing}: the target refuses a value", errno=number, code="value")
-    remedy, retryable = _BY_NUMBER.get(number, ("", False))
-    if isinstance(error, driver_errors.OperationalError) and number not in _BY_NUMBER:
-        retryable = True
-    if isinstance(error, (ConnectionError, TimeoutError)):
-        remedy, retryable = "check the network path to the target", True
+    verdict = TARGET[250003] if isinstance(error, (ConnectionError, TimeoutError)) else TARGET.get(number)
+    retryable = verdict.retryable if verdict else _passes(error, number)
     text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
     said = " ".join(str(text).split()).partition(" (request_id=")[0].rstrip(".")[:500] or type(error).__name__
-    return TargetError(f"{doing}: {said}", remedy=remedy, retryable=retryable, errno=number)
+    return TargetError(f"{doing}: {said}", remedy=verdict.advice if verdict else "", retryable=retryable, errno=number)
+
+
+def _number(error: BaseException) -> int:
+    """Connector 4 tells a refused login as 250001 too, which otherwise means that the target was not reached."""
+    number = getattr(error, "errno", None) or 0
+    if number == _NOT_REACHED and type(error).__name__ == "ForbiddenError":
+        return _HTTP + 403
+    refused = isinstance(error, driver_errors.DatabaseError) and not isinstance(error, driver_errors.OperationalError)
+    return 390100 if number == _NOT_REACHED and refused else number
+
+
+def _passes(error: BaseException, number: int) -> bool:
+    status = number % _HTTP
+    return isinstance(error, driver_errors.OperationalError) or (
+        number >= _HTTP and (status in _HTTP_PASSES or 500 <= status < 600)
+    )
 
 
 class Session:
@@ -180,7 +171,7 @@ class SessionPool:
         try:
             return await self._connect(login)
         except TargetError as error:
-            if error.errno not in REFUSED_LOGINS:
+            if error.errno not in TARGET_LOGIN_REFUSED:
                 raise
             other = await self._logins(refused=login)
             if other == login:
