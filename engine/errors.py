@@ -95,6 +95,8 @@ class AwsError(BorealisError):
 
 
 class StageError(AwsError):
+    """The bucket of an external stage; retryable as the table of AWS's codes says."""
+
     code = "stage"
 
 

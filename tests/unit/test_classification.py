@@ -61,12 +61,10 @@ def of_ours() -> Iterator[str]:
 VALUE = "| `{}` | no | the target refuses a value of a row | see the table's column, or set its type |"
 CHAPTERS = {
     "Ours": sorted(of_ours()),
-    "PostgreSQL": table(SOURCE)
-    + table({f"{name}…": v for name, v in SOURCE_CLASSES.items()})
-    + table(SOURCE_UNREACHED),
+    "PostgreSQL": table({**SOURCE, **{f"{name}…": v for name, v in SOURCE_CLASSES.items()}, **SOURCE_UNREACHED}),
     "Snowflake": [*table(TARGET), *(VALUE.format(number) for number in sorted(TARGET_VALUES))],
     "Vault": list(of_vault()),
-    "AWS": table(AWS) + table(AWS_UNREACHED),
+    "AWS": table({**AWS, **AWS_UNREACHED}),
 }
 
 
