@@ -23,7 +23,7 @@ test: setup ## every test
 check: setup ## lint, format, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy engine handlers
+	$(BIN)/mypy engine handlers package
 	$(BIN)/python -m pytest -q tests/unit/test_house.py
 
 bench: setup ## extraction beside psql | zstd: make bench [BENCH="--rows 5000000"]

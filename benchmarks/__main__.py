@@ -36,14 +36,16 @@ def main() -> None:
             heap_bytes = asyncio.run(lineitem.make(server.dsn(), asked.rows))
             outcomes = _race(server, Path(scratch), asked, console)
             report.show(outcomes, console)
-            about = {
+            found = {
                 "scenario": "extract",
                 "postgres": server.version,
                 "rows": asked.rows,
                 "heap_bytes": heap_bytes,
                 "readers": asked.readers,
+                "contenders": [outcome.to_json(outcomes[0]) for outcome in outcomes],
             }
-    console.print(f"Kept in {report.keep(outcomes, about, asked.keep)}")
+            kept = report.keep(found, f"postgresql-{server.version}", asked.keep)
+    console.print(f"Kept in {kept}")
 
 
 def _race(server: PostgresServer, scratch: Path, asked: argparse.Namespace, console: Console) -> list[Outcome]:

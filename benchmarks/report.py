@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,11 @@ def show(outcomes: Sequence[Outcome], console: Console) -> None:
     console.print(table)
 
 
-def keep(outcomes: Sequence[Outcome], about: dict[str, object], directory: Path) -> Path:
-    """Writes the result into `directory`; a second one on the same day replaces the first."""
+def keep(found: Mapping[str, object], name: str, directory: Path) -> Path:
+    """Writes what was found into `directory`; a second one of that name on the same day replaces the first."""
     now = datetime.now(UTC)
     cpu = _cpu()
-    found = {
+    told = {
         "at": now.isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": {"cpu": cpu, "cores": os.cpu_count(), "memory_gib": _memory_gib(), "system": platform.system()},
@@ -64,13 +64,12 @@ def keep(outcomes: Sequence[Outcome], about: dict[str, object], directory: Path)
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in ("asyncpg", "isal", "zstandard")},
         },
-        **about,
-        "contenders": [outcome.to_json(outcomes[0]) for outcome in outcomes],
+        **found,
     }
     slug = re.sub(r"[^a-z0-9]+", "-", f"{cpu} {os.cpu_count()} cores".lower()).strip("-")
     directory.mkdir(parents=True, exist_ok=True)
-    file = directory / f"{now.date()}-{slug}-postgresql-{about['postgres']}.json"
-    file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    file = directory / f"{now.date()}-{slug}-{name}.json"
+    file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return file
 
 

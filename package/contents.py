@@ -16,7 +16,7 @@ from pathlib import Path
 
 OURS = "borealis"
 FOLDERS = ("engine", "handlers")
-ROOTS = ("handlers", "engine.runs")
+ROOTS = ("handlers",)
 NEVER = ("engine.local",)
 """Imported inside a function of `engine.connect`, for a setting that a Lambda function cannot have: `target.local`."""
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from importlib.metadata import distributions
 
 import pytest
+import tomlkit
 
-from benchmarks.unpacked import OWN_PYTHON, Unpacked, unpacked
+from benchmarks.places import OWN_PYTHON, Place, packaged
+from engine.local.cloud.functions import Functions
 from package.build import LOCK, REPOSITORY, Runtime, build, refuse_what_lambda_would
 from package.contents import AWS_SERVICES, name_of, reached
 
@@ -24,15 +26,15 @@ UNLESS_CONFIGURED = "hvac opentelemetry.exporter google.rpc".split()
 
 
 @pytest.fixture(scope="module", params=PYTHONS)
-def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
-    found = unpacked(tmp_path_factory.mktemp("package"), request.param)
+def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    found = packaged(tmp_path_factory.mktemp("package"), request.param)
     if found is None:
         pytest.skip(f"there is no Python {request.param} on this machine")
     return found
 
 
 @pytest.fixture
-def loaded(package: Unpacked) -> Callable[..., set[str]]:
+def loaded(package: Place) -> Callable[..., set[str]]:
     """`loaded("handlers.health")`: all modules that are loaded then, in a process that sees the package alone."""
 
     def loaded(*modules: str) -> set[str]:
@@ -62,6 +64,24 @@ def test_a_function_loads_nothing_that_it_does_not_use(loaded, handler):
     assert not [
         name for name in loaded(handler) if name.startswith(tuple(f"{word}." for word in unwanted)) or name in unwanted
     ]
+
+
+def test_a_function_runs_from_it_under_the_runtime_client(package, postgres, warehouse, tmp_path):
+    """`health` reads its configuration, opens the state, and logs in on both sides."""
+    settings = tmp_path / "settings.toml"
+    target = {**warehouse.endpoint.connection(), "user": "u", "password": "p", "database": "D", "schema": "S"}
+    settings.write_text(tomlkit.dumps({
+        "source": {"dsn": postgres.dsn()},
+        "target": target,
+        "state": {"path": str(tmp_path / "state.db")},
+        "tables": [{"name": "public.*"}],
+    }))  # fmt: skip
+    spec = package.spec("handlers.health.handler", {"BOREALIS_CONFIG": str(settings)}, memory_mb=512)
+    with Functions(tmp_path / "functions", {"health": spec}) as functions:
+        cold, warm = functions.invoke("health", {"deep": True}), functions.invoke("health", {"deep": True})
+    for answer in (cold, warm):
+        assert answer.payload["ok"], (answer.payload, answer.logs)
+    assert {check["name"] for check in warm.payload["checks"]} == {"configuration", "state", "source", "target"}
 
 
 def test_neither_embedded_parts_nor_command_line_are_in_it(package):
