@@ -13,13 +13,14 @@ import anyio
 
 from benchmarks.measure import Contender
 from engine.config import Limits as ConfiguredLimits
-from engine.model import Table
+from engine.deadline import Deadline
+from engine.model import StagedFile, Table
 from engine.pipeline import Limits, Pipeline
 from engine.plan import Evolution, TablePlan, chunk_bytes, split
 from engine.source import catalogue
 from engine.source.connection import Address, connected
 from engine.source.snapshot import open_snapshot
-from engine.spool import SpoolSettings, StagedFile
+from engine.spool import SpoolSettings
 from engine.stage.disk import DiskSinks
 from engine.typemap import map_table
 
@@ -68,8 +69,9 @@ class Extraction:
             spool = directory.with_name("spool")
             spool.mkdir(exist_ok=True)
             limits = Limits(self.readers, DEFAULTS.loaders, DEFAULTS.queue, attempts=1)
+            plan = self._plan(table)
             pipeline = Pipeline(
-                plan=self._plan(table),
+                plan=plan,
                 run_id="bench",
                 landing="none",
                 snapshot=snapshot,
@@ -80,6 +82,9 @@ class Extraction:
                 limits=limits,
                 tokens=anyio.Semaphore(limits.files_max),
                 progress=_unwatched,
+                deadline=Deadline(),
+                chunks=plan.chunks,
+                resumable=False,
             )
             await pipeline.copy()
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
+from engine.checksum import source_checksum, target_checksum
 from engine.config import Config
 from engine.connect import addresses
 from engine.errors import BorealisError
 from engine.plan import TablePlan
-from engine.replicate import source_checksum, target_checksum
 from engine.runs import plans_of
 from engine.source.connection import Address, Translated
 from engine.source.facts import facts

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
 
 from engine.errors import GateError
 from engine.model import StagedFile
@@ -17,7 +20,48 @@ class WholeChunk:
     id: int
     rows: int
     files: tuple[str, ...]
+    """None, where the chunk has no rows."""
     bytes: int
+    """Of the compressed files."""
+    bytes_read: int = 0
+    losses: tuple[LossCount, ...] = ()
+
+
+LossCount = tuple[str, str, int]
+"""Column, reason, rows: values that a policy let pass in another form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the ledger says of a run: the chunks that are in its landing table, by id."""
+
+    chunks: Mapping[int, WholeChunk]
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[Any]]) -> Loaded:
+        """From the ledger's rows. Raises GateError where a chunk stands there twice: its rows are doubled."""
+        chunks: dict[int, WholeChunk] = {}
+        for chunk, count, _, size, bytes_read, losses in rows:
+            if int(chunk) in chunks:
+                raise GateError(
+                    f"chunk {chunk} was loaded twice", remedy="run again; the target is untouched", code="doubled"
+                )
+            found = tuple((column, reason, int(n)) for column, reason, n in orjson.loads(losses or "[]"))
+            chunks[int(chunk)] = WholeChunk(int(chunk), int(count), (), int(size), int(bytes_read or 0), found)
+        return cls(chunks)
+
+    @property
+    def rows(self) -> int:
+        return sum(chunk.rows for chunk in self.chunks.values())
+
+    @property
+    def losses(self) -> dict[tuple[str, str], int]:
+        """(column, reason) -> rows."""
+        found: dict[tuple[str, str], int] = {}
+        for chunk in self.chunks.values():
+            for column, reason, rows in chunk.losses:
+                found[column, reason] = found.get((column, reason), 0) + rows
+        return found
 
 
 @dataclass(slots=True)
@@ -26,7 +70,8 @@ class Assembly:
 
     _announced: dict[int, list[StagedFile]] = field(default_factory=dict)
     _staged: dict[int, set[str]] = field(default_factory=dict)
-    _rows: dict[int, int] = field(default_factory=dict)
+    _read: dict[int, tuple[int, int, tuple[LossCount, ...]]] = field(default_factory=dict)
+    _settled: set[int] = field(default_factory=set)
     _whole: list[WholeChunk] = field(default_factory=list)
 
     def announced(self, file: StagedFile) -> None:
@@ -38,23 +83,27 @@ class Assembly:
         self._staged.setdefault(file.chunk, set()).add(file.name)
         self._settle(file.chunk)
 
-    def read(self, chunk: int, rows: int) -> None:
+    def read(self, chunk: int, rows: int, bytes_read: int = 0, losses: tuple[LossCount, ...] = ()) -> None:
         """A reader has reached the end of the chunk: there are no more files than those announced."""
-        self._rows[chunk] = rows
+        self._read[chunk] = rows, bytes_read, losses
         self._settle(chunk)
 
     def dropped(self, chunk: int) -> None:
         """The chunk failed half read: its files will never be loaded, and another attempt brings its own."""
-        assert chunk not in self._rows
+        assert chunk not in self._read
         self._announced.pop(chunk, None)
         self._staged.pop(chunk, None)
 
     def _settle(self, chunk: int) -> None:
         files = self._announced.get(chunk, [])
         names = tuple(file.name for file in files)
-        if chunk in self._rows and files and self._staged.get(chunk, set()).issuperset(names):
-            self._whole.append(WholeChunk(chunk, self._rows[chunk], names, sum(file.file_bytes for file in files)))
-            del self._announced[chunk]
+        if chunk not in self._read or chunk in self._settled or not self._staged.get(chunk, set()).issuperset(names):
+            return
+        self._settled.add(chunk)
+        rows, bytes_read, losses = self._read[chunk]
+        size = sum(file.file_bytes for file in files)
+        self._whole.append(WholeChunk(chunk, rows, names, size, bytes_read, losses))
+        self._announced.pop(chunk, None)
 
     def take(self) -> list[WholeChunk]:
         """The whole chunks that wait for a COPY, as many as one statement can name."""
@@ -64,10 +113,6 @@ class Assembly:
             names += len(self._whole[0].files)
             taken.append(self._whole.pop(0))
         return taken
-
-    @property
-    def rows(self) -> int:
-        return sum(self._rows.values())
 
     @property
     def unfinished(self) -> bool:

@@ -58,6 +58,8 @@ class Leaf:
     """Pages of the main fork now; 0 where there is none."""
     bytes_total: int
     """Main fork and TOAST, bytes."""
+    filenode: int = 0
+    """The file behind it: another one means that it was rewritten, and rows stand elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,11 @@ class Receipt:
     verification: dict[str, Any] = field(default_factory=dict)
     retries: int = 0
     """Steps that were tried again after a fault that passed."""
+    snapshot: dict[str, Any] = field(default_factory=dict)
+    """What was read: `{"id", "taken_at", "moved", "chunks_read_again"}`. `moved`: how often a run that several
+    functions shared lost its snapshot and went on in a newer one; the rows are those of the last."""
+    functions: int = 1
+    """Functions, or processes, that worked on it one after another."""
     notes: list[str] = field(default_factory=list)
     error: dict[str, Any] | None = None
     """`{"code", "message", "remedy", "retryable"}`."""

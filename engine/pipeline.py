@@ -6,23 +6,26 @@
                                      at most `files_max` files on disk
 
 A file is on disk from its first block until its PUT has returned, or on its way to a bucket; `tokens` bounds how many
-there are, over all tables of a run. A chunk is in the landing table exactly when the ledger has it.
+there are, over all tables of a run. A chunk is in the landing table exactly when the ledger has it. At the deadline
+readers stop, loaders bring in what was read, and the chunks that are left are for the next function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from secrets import token_hex
 from time import monotonic
 
 import anyio
 import stamina
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from engine.deadline import Deadline
 from engine.errors import BorealisError, SourceError, StageError
-from engine.ledger import Assembly
+from engine.ledger import Assembly, LossCount, WholeChunk
 from engine.model import Chunk, StagedFile
 from engine.plan import TablePlan
 from engine.source.connection import Connection, Translated
@@ -66,18 +69,6 @@ class Phases:
 
 
 @dataclass(slots=True)
-class Copied:
-    """What a table's copy amounts to."""
-
-    rows_read: int = 0
-    bytes_read: int = 0
-    bytes_staged: int = 0
-    retries: int = 0
-    losses: dict[tuple[str, str], int] = field(default_factory=dict)
-    """(column, reason) -> rows, under the policies that let a lossy value pass."""
-
-
-@dataclass(slots=True)
 class Pipeline:
     """One table on its way: what it shares with the run, and what it has come to."""
 
@@ -92,43 +83,72 @@ class Pipeline:
     limits: Limits
     tokens: anyio.Semaphore
     progress: Progress
+    deadline: Deadline
+    chunks: Sequence[Chunk]
+    """Those of the plan that are to be copied here and now."""
+    resumable: bool
+    """Another function may go on with what this one leaves, so it must find every chunk in the ledger."""
     phases: Phases = field(default_factory=Phases)
-    copied: Copied = field(default_factory=Copied)
+    loaded: dict[int, WholeChunk] = field(default_factory=dict)
+    """By id: the chunks that are in the landing table by now."""
+    retries: int = 0
     _assembly: Assembly = field(default_factory=Assembly)
+    _waiting: list[Chunk] = field(default_factory=list)
+    _reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _attempt_of: str = field(default_factory=lambda: token_hex(2))
+    """In the names of files: a chunk that was half read elsewhere has other names there."""
 
-    async def copy(self) -> Copied:
-        """Reads every chunk of the plan and loads it into the landing table. Any fault ends it all."""
-        chunks = iter(self.plan.chunks)
-        readers = min(self.limits.readers, self.plan.readers_max)
-        loaders = min(self.limits.loaders, len(self.plan.chunks))
+    async def copy(self) -> None:
+        """Reads the chunks and loads them into the landing table, until the deadline. Any fault ends it all."""
+        self._waiting = list(self.chunks)
+        self._reading.deadline = self.deadline.reading_until
+        readers = min(self.limits.readers, self.plan.readers_max, len(self.chunks))
+        loaders = min(self.limits.loaders, len(self.chunks))
         send, receive = anyio.create_memory_object_stream[StagedFile](self.limits.queue)
         undelivered = receive.clone()
         try:
             with Unwrapped():
-                async with anyio.create_task_group() as tasks, send, receive:
-                    for _ in range(readers):
-                        tasks.start_soon(self._read_chunks, chunks, send.clone())
+                async with anyio.create_task_group() as tasks, receive:
                     for _ in range(loaders):
                         tasks.start_soon(self._load_files, receive.clone())
+                    async with send:
+                        await self._read_all(readers, send)
         finally:
             with undelivered, suppress(anyio.WouldBlock, anyio.EndOfStream):
                 while True:
                     self._forget(undelivered.receive_nowait())
         assert not self._assembly.unfinished
-        self.copied.rows_read = self._assembly.rows
-        return self.copied
+
+    async def _read_all(self, readers: int, send: MemoryObjectSendStream[StagedFile]) -> None:
+        with self._reading:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(readers):
+                    tasks.start_soon(self._read_chunks, send.clone())
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
-    async def _read_chunks(self, chunks: Iterator[Chunk], ready: MemoryObjectSendStream[StagedFile]) -> None:
+    def _next_chunk(self) -> Chunk | None:
+        """The biggest that waits and can be expected to be read in time."""
+        for position, chunk in enumerate(self._waiting):
+            if self.deadline.has_time_for(chunk.bytes_estimate):
+                return self._waiting.pop(position)
+        return None
+
+    async def _read_chunks(self, ready: MemoryObjectSendStream[StagedFile]) -> None:
         async with ready:
-            for chunk in chunks:
+            while chunk := self._next_chunk():
+                began = monotonic()
                 async for attempt in stamina.retry_context(
-                    on=_is_retryable, attempts=self.limits.attempts, wait_initial=0.5, wait_max=10
+                    on=_is_retryable,
+                    attempts=self.limits.attempts,
+                    timeout=self.deadline.timeout_s,
+                    wait_initial=0.5,
+                    wait_max=10,
                 ):
                     with attempt:
-                        self.copied.retries += attempt.num > 1
+                        self.retries += attempt.num > 1
                         await self._read_chunk(chunk, attempt.num, ready)
+                self.deadline.was_read(chunk.bytes_estimate, monotonic() - began)
 
     async def _read_chunk(self, chunk: Chunk, attempt: int, ready: MemoryObjectSendStream[StagedFile]) -> None:
         rows = source_sql.rows_of(self.plan.table, chunk, self.plan.window)
@@ -136,18 +156,17 @@ class Pipeline:
         doing = f"cannot read chunk {chunk.id} of {len(self.plan.chunks)} of {self.plan.table.label}"
         try:
             async with self.snapshot.reader() as connection:
-                path = f"{self.target.folder(self.run_id)}/{self.run_id}-c{chunk.id}-{attempt}"
+                name = f"{self.run_id}-c{chunk.id}-{self._attempt_of}{attempt}"
+                path = f"{self.target.folder(self.run_id)}/{name}"
                 announce = partial(self._announce, ready)
                 with self.phases.timed("read"), Translated(doing), Unwrapped():
                     async with spool(self.settings, self.tokens, chunk.id, path, announce) as writer:
                         count = await read(connection, self.plan.fields, rows, writer)
-                    if self.plan.counts_losses:
-                        await self._count_losses(connection, rows)
+                    losses = await self._losses(connection, rows) if self.plan.counts_losses else ()
         except BaseException:
             self._assembly.dropped(chunk.id)
             raise
-        self._assembly.read(chunk.id, count)
-        self.copied.bytes_read += writer.bytes_written
+        self._assembly.read(chunk.id, count, writer.bytes_written, losses)
         self.progress(count, writer.bytes_written)
 
     async def _announce(self, ready: MemoryObjectSendStream[StagedFile], file: StagedFile) -> None:
@@ -164,27 +183,27 @@ class Pipeline:
             file.path.unlink(missing_ok=True)
         self.tokens.release()
 
-    async def _count_losses(self, connection: Connection, rows: str) -> None:
+    async def _losses(self, connection: Connection, rows: str) -> tuple[LossCount, ...]:
         counts = await connection.fetchrow(source_sql.count_losses(self.plan.fields, rows))
-        for (item, loss), count in zip(source_sql.losses_of(self.plan.fields), counts, strict=True):
-            if count:
-                key = (item.source, loss.reason)
-                self.copied.losses[key] = self.copied.losses.get(key, 0) + count
+        named = zip(source_sql.losses_of(self.plan.fields), counts, strict=True)
+        return tuple((item.source, loss.reason, count) for (item, loss), count in named if count)
 
     # --- loading ---------------------------------------------------------------------------------------------------
 
     async def _load_files(self, files: MemoryObjectReceiveStream[StagedFile]) -> None:
         async with files:
             async for file in files:
+                began = monotonic()
                 try:
                     if file.path is not None:
                         with self.phases.timed("put"):
                             await self.target.put(self.run_id, file)
                 finally:
                     self._forget(file)
-                self.copied.bytes_staged += file.file_bytes
                 self._assembly.staged(file)
                 await self._load_whole()
+                self.deadline.was_loaded(monotonic() - began)
+                self._reading.deadline = self.deadline.reading_until
             await self._load_whole()
 
     async def _load_whole(self) -> None:
@@ -192,9 +211,12 @@ class Pipeline:
         next file, or the end of the stream, brings us here again.
         """
         while chunks := self._assembly.take():
-            with self.phases.timed("load"):
-                tries = await self.target.load(self.plan, self.landing, self.run_id, chunks)
-            self.copied.retries += tries - 1
+            noted = [chunk for chunk in chunks if chunk.files or self.resumable]
+            if noted:
+                with self.phases.timed("load"):
+                    tries = await self.target.load(self.plan, self.landing, self.run_id, noted)
+                self.retries += tries - 1
+            self.loaded |= {chunk.id: chunk for chunk in chunks}
 
 
 def _is_retryable(error: Exception) -> bool:

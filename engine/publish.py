@@ -199,7 +199,7 @@ async def delete_missing(
     if mark:
         statement = sql.mark_missing(target.names, plan.target_name, keys_table, key, mark)
     else:
-        statement = sql.delete_missing(target.names, plan.target_name, keys_table, key)
+        statement = sql.delete_missing(target.names, target.names.table(plan.target_name), keys_table, key)
     async for attempt in target.retrying():
         with attempt:
             async with target.sessions.session() as session:

@@ -1,20 +1,30 @@
-"""The story of one table: landing table, copy, gates, publish, receipt. A red gate leaves the target untouched."""
+"""The story of one table: landing table, copy, gates, publish, receipt. A red gate leaves the target untouched.
+
+A run whose plan is kept may be told by several functions: each asks the ledger what is left, and goes on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import anyio
 
-from engine.errors import BorealisError, GateError, LeaseError, RefusedError
-from engine.model import Field, Receipt
-from engine.pipeline import Limits, Phases, Pipeline, Progress, Unwrapped
+from engine.checksum import source_checksum, target_checksum
+from engine.deadline import Deadline
+from engine.errors import BorealisError, LeaseError, RefusedError
+from engine.gates import check
+from engine.kept import Kept, Slot
+from engine.ledger import Loaded
+from engine.model import Chunk, Field, Receipt
+from engine.pipeline import Limits, Phases, Pipeline, Progress
 from engine.plan import TablePlan, split
 from engine.preflight import Choice
-from engine.publish import Publication, delete_missing, publish, refuse_null_keys
+from engine.publish import Publication, delete_missing, publish
+from engine.rebase import rebase
 from engine.source.connection import LossFoundError, Translated
 from engine.source.snapshot import Snapshot
 from engine.spool import SpoolSettings
@@ -45,8 +55,7 @@ class Shared:
     spool: SpoolSettings
     tokens: anyio.Semaphore
     observer: Observer
-    previous: Mapping[str, str]
-    """By target name: the table that an earlier swap replaced, kept for a rollback until the next one."""
+    deadline: Deadline
 
 
 @dataclass(slots=True)
@@ -57,6 +66,12 @@ class Replication:
     choice: Choice
     plan: TablePlan
     lease: Lease
+    run_id: str
+    """In the ledger, on the stage, and in the name of the landing table."""
+    slot: Slot
+    """Where the run is kept for other functions; `slot.kept` where one has begun it."""
+    previous: str | None
+    """The table that an earlier swap replaced, kept for a rollback until the next one."""
     receipt: Receipt
     phases: Phases = field(default_factory=Phases)
 
@@ -65,52 +80,146 @@ class Replication:
         return self.shared.target
 
     @property
-    def _landing(self) -> str:
-        return landing_name(self.plan.target_name, self.lease.run_id)
+    def landing(self) -> str:
+        return landing_name(self.plan.target_name, self.run_id)
 
-    async def run(self) -> None:
-        """Fills the receipt. Raises BorealisError; whatever is raised, what it had at the target is dropped."""
-        landing = self._target.names.ours(self._landing)
+    async def run(self, *, resumable: bool = False) -> None:
+        """Fills the receipt: COMPLETE, or PARTIAL where the deadline left chunks to the next function.
+
+        Raises BorealisError. What it had at the target is dropped, but where a fault may pass and the run is kept.
+        """
+        landing = self._target.names.ours(self.landing)
+        if self.slot.kept is not None and await self._is_published():
+            await self.copy(await self._target.loaded(self.run_id), only=())
+            self.receipt.rows_loaded = self.receipt.rows_read
+            self.receipt.notes.append("published by an earlier function, which could not say so")
+            self.receipt.status = "COMPLETE"
+            await self.slot.clear()
+            return
         try:
-            with self.phases.timed("prepare"):
-                await self._prepare()
-            await self._copy(self.plan, self._landing)
+            loaded = await self.begin(resumable=resumable or len(self.plan.chunks) > 1)
+            loaded = await self.copy(loaded)
+            if len(loaded.chunks) < len(self.plan.chunks):
+                await self._keep()
+                self.receipt.status = "PARTIAL"
+                left = len(self.plan.chunks) - len(loaded.chunks)
+                self.receipt.notes.append(f"{left} of {len(self.plan.chunks)} chunks are left for the next run")
+                return
             await self._note_waiting()
             with self.phases.timed("gates"):
-                await self._gates(landing)
+                await check(self)
             if self.plan.mode == "full":
                 await self._drop_flagged(landing)
             with self.phases.timed("publish"):
                 changes = await self._publish()
+            await self.slot.clear()
+            self.receipt.status = "COMPLETE"
             self.receipt.watermark = self.plan.window.high if self.plan.window else None
             if changes:
                 self.receipt.notes.append(", ".join(f"{count} rows {verb}" for verb, count in changes.items()))
             if self.choice.options.deletes == "reconcile" and self.plan.mode == "incremental":
                 with self.phases.timed("reconcile"):
                     await self._reconcile()
-        except BaseException:
-            await self._drop_quietly(landing)
+        except BaseException as error:
+            if not self.slot.kept or (isinstance(error, BorealisError) and not error.retryable):
+                await self.forget()
             raise
         if self.plan.publish != "swap" or (self.choice.existing and self.choice.options.keep_previous_h == 0):
-            await self._drop_quietly(landing)
-        older = self.shared.previous.get(self.plan.target_name[:200])
-        if self.plan.publish == "swap" and older:
-            await self._drop_quietly(self._target.names.ours(older))
+            await self.drop_quietly(landing)
+        if self.plan.publish == "swap" and self.previous:
+            await self.drop_quietly(self._target.names.ours(self.previous))
 
-    async def _drop_quietly(self, table: str) -> None:
+    async def postpone(self) -> None:
+        """The time is over before the table was begun: its plan waits for the next function."""
+        await self._keep()
+        self.receipt.status = "PARTIAL"
+        self.receipt.notes.append("not begun: the time was over")
+
+    async def forget(self) -> None:
+        """Nobody shall go on with this run."""
+        await self.drop_quietly(self._target.names.ours(self.landing))
+        with anyio.CancelScope(shield=True), suppress(BorealisError):
+            await self.slot.clear()
+
+    async def drop_quietly(self, table: str) -> None:
         """What cannot be dropped now is swept by a later run; the run's own end matters more."""
         with anyio.CancelScope(shield=True), suppress(BorealisError):
             await self._target.execute(target_sql.drop(table), doing="cannot drop the landing table")
 
-    # --- prepare ---------------------------------------------------------------------------------------------------
+    # --- begin, or go on -------------------------------------------------------------------------------------------
+
+    async def begin(self, *, resumable: bool) -> Loaded:
+        """Makes the landing table, or finds out what other functions have loaded into it.
+
+        `resumable`: the plan is kept first, so that another function can go on.
+        """
+        kept, baton = self.slot.kept, self.shared.snapshot.baton
+        if kept is None or kept.run_id != self.run_id:
+            if resumable:
+                await self._keep()
+            with self.phases.timed("prepare"):
+                await self._prepare()
+            self._note_snapshot()
+            return Loaded({})
+        loaded = await self._target.loaded(self.run_id)
+        if not loaded.chunks:
+            await self._prepare()
+        moved, again = kept.moved, kept.chunks_read_again
+        if kept.since.identity != baton.identity and loaded.chunks:
+            stays = await rebase(self, kept.since, loaded)
+            moved, again = moved + 1, again + len(loaded.chunks) - len(stays.chunks)
+            loaded = stays
+        kept = replace(
+            kept, lease=self.lease, plan=self.plan, since=baton, moved=moved, chunks_read_again=again,
+            functions=kept.functions + 1,
+        )  # fmt: skip
+        await self.slot.put(kept)
+        self._note_snapshot()
+        return loaded
+
+    async def _keep(self) -> None:
+        if self.slot.kept is not None and self.slot.kept.run_id == self.run_id:
+            return
+        choice = self.choice
+        kept = Kept(
+            self.lease, self.run_id, choice.options, choice.existing, choice.watermark, self.previous, self.plan,
+            self.shared.snapshot.baton, time.time(),
+        )  # fmt: skip
+        await self.slot.put(kept)
+
+    async def _is_published(self) -> bool:
+        """An earlier function may have ended between publishing and saying so; the target tells."""
+        catalogue = await self._target.catalogue()
+        table = catalogue.tables.get(self.plan.target_name)
+        mark = catalogue.watermarks.get(self.lease.table)
+        by_swap = table is not None and table.run_id == self.run_id
+        return by_swap or (mark is not None and mark.run_id == self.run_id and mark.pending_run_id is None)
+
+    def _note_snapshot(self) -> None:
+        """Which view of the source the receipt is about, and how it came to be."""
+        kept, baton = self.slot.kept, self.shared.snapshot.baton
+        self.receipt.snapshot = {
+            "id": baton.identity,
+            "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(baton.taken_at)),
+            "moved": kept.moved if kept else 0,
+            "chunks_read_again": kept.chunks_read_again if kept else 0,
+        }
+        if kept is None:
+            return
+        self.receipt.functions = kept.functions
+        if kept.moved:
+            self.receipt.notes.append(
+                f"the run went on in a newer snapshot {kept.moved} times; {kept.chunks_read_again} chunks had changed "
+                "since and were read again, so all rows are those of the last"
+            )
 
     async def _prepare(self) -> None:
         plan, target, existing = self.plan, self._target, self.choice.existing
-        names, landing = target.names, self._landing
-        mark = f"[borealis run {self.lease.run_id}]"
+        names, landing = target.names, self.landing
+        mark = f"[borealis run {self.run_id}]"
         statements = []
         if existing is not None and plan.publish == "swap":
-            mark = existing.comment_for(self.lease.run_id)
+            mark = existing.comment_for(self.run_id)
             statements = target_sql.create_landing_like(names, landing, plan, mark, transient=existing.transient)
         else:
             if existing is not None:
@@ -124,31 +233,45 @@ class Replication:
 
     # --- copy ------------------------------------------------------------------------------------------------------
 
-    async def _copy(self, plan: TablePlan, landing: str) -> None:
-        label = plan.table.label
+    async def copy(self, loaded: Loaded, only: Sequence[int] | None = None) -> Loaded:
+        """Copies the chunks, or `only` those, that are not yet loaded, as far as the deadline lets it.
+
+        Returns all that is loaded then, and puts it into the receipt.
+        """
+        label = self.plan.table.label
 
         def progress(rows: int, size: int) -> None:
             self.shared.observer.progress(label, rows, size)
 
-        pipeline = self._pipeline(plan, landing, self.lease.run_id, progress)
-        with self.phases.timed("copy"):
-            try:
-                copied = await pipeline.copy()
-            except BorealisError as error:
-                if isinstance(error, LossFoundError) or error.code == "value":
-                    raise await self._explain(error) from error
-                raise
-        for phase, seconds in pipeline.phases.seconds.items():
-            self.phases.seconds[phase] = self.phases.seconds.get(phase, 0) + seconds
+        wanted = None if only is None else set(only)
+        left = [c for c in self.plan.chunks if c.id not in loaded.chunks and (wanted is None or c.id in wanted)]
+        pipeline = self._pipeline(self.plan, self.landing, self.run_id, progress, left)
+        if left:
+            with self.phases.timed("copy"):
+                try:
+                    await pipeline.copy()
+                except BorealisError as error:
+                    if isinstance(error, LossFoundError) or error.code == "value":
+                        raise await self._explain(error) from error
+                    raise
+                finally:
+                    self._add(pipeline)
+        loaded = Loaded({**loaded.chunks, **pipeline.loaded})
         receipt = self.receipt
-        receipt.rows_read, receipt.bytes_read = copied.rows_read, copied.bytes_read
-        receipt.bytes_staged, receipt.chunks = copied.bytes_staged, len(plan.chunks)
-        receipt.retries = copied.retries
-        policies = {item.source: item.on_loss for item in plan.fields}
+        receipt.rows_read, receipt.chunks = loaded.rows, len(self.plan.chunks)
+        receipt.bytes_read = sum(chunk.bytes_read for chunk in loaded.chunks.values())
+        receipt.bytes_staged = sum(chunk.bytes for chunk in loaded.chunks.values())
+        policies = {item.source: item.on_loss for item in self.plan.fields}
         receipt.losses = [
             {"column": column, "reason": reason, "policy": policies[column], "rows": rows}
-            for (column, reason), rows in sorted(copied.losses.items())
+            for (column, reason), rows in sorted(loaded.losses.items())
         ]
+        return loaded
+
+    def _add(self, pipeline: Pipeline) -> None:
+        for phase, seconds in pipeline.phases.seconds.items():
+            self.phases.seconds[phase] = self.phases.seconds.get(phase, 0) + seconds
+        self.receipt.retries += pipeline.retries
 
     async def _note_waiting(self) -> None:
         """A schema change waits behind our lock, and the application's queries behind that."""
@@ -161,7 +284,9 @@ class Replication:
         if waiting:
             self.receipt.notes.append(f"{waiting} sessions wait for a lock on the table until this run ends")
 
-    def _pipeline(self, plan: TablePlan, landing: str, run_id: str, progress: Progress) -> Pipeline:
+    def _pipeline(
+        self, plan: TablePlan, landing: str, run_id: str, progress: Progress, chunks: Sequence[Chunk]
+    ) -> Pipeline:
         """`run_id` is the name in the ledger and on the stage: one for each table that is loaded."""
         shared = self.shared
         return Pipeline(
@@ -174,6 +299,9 @@ class Replication:
             limits=shared.limits,
             tokens=shared.tokens,
             progress=progress,
+            deadline=shared.deadline,
+            chunks=chunks,
+            resumable=self.slot.kept is not None,
         )
 
     async def _explain(self, error: BorealisError) -> BorealisError:
@@ -193,71 +321,7 @@ class Replication:
         ]
         return RefusedError(faults) if faults else error
 
-    # --- gates -----------------------------------------------------------------------------------------------------
-
-    async def _gates(self, landing: str) -> None:
-        """Rows read = rows loaded; empty only if the source is; checksums, where asked for."""
-        label, receipt = self.plan.table.label, self.receipt
-        ((count,),) = await self._target.execute(target_sql.count(landing), doing="cannot count the landing table")
-        receipt.rows_loaded = int(count)
-        receipt.verification = {"level": "count", "rows_source": receipt.rows_read, "rows_target": receipt.rows_loaded,
-                                "equal": receipt.rows_read == receipt.rows_loaded}  # fmt: skip
-        if receipt.rows_loaded != receipt.rows_read:
-            raise GateError(
-                f"{label}: {receipt.rows_read} rows were read, {receipt.rows_loaded} are in the landing table",
-                remedy="run again; the target is untouched",
-            )
-        if self.plan.mode == "full" and receipt.rows_read == 0:
-            await self._check_empty()
-        if self.plan.mode == "full" and self.plan.key:
-            await self._check_keys(landing)
-        if self.choice.options.verify == "checksum":
-            with self.phases.timed("verify"):
-                await self._check_sums(landing)
-
-    async def _check_empty(self) -> None:
-        existing, plan = self.choice.existing, self.plan
-        if existing is None or self.choice.options.allow_empty:
-            return
-        table = self._target.names.table(plan.target_name)
-        ((count,),) = await self._target.execute(target_sql.count(table), doing="cannot count the target")
-        if int(count):
-            raise GateError(
-                f"{plan.table.label} is empty at the source, but {plan.target_name} has {count} rows",
-                remedy="set allow_empty = true if the target is to be emptied; it is untouched",
-            )
-
-    async def _check_keys(self, landing: str) -> None:
-        """A merge will find each row by its key, so the first load must not hold one twice."""
-        if self.plan.key == self.plan.table.key:
-            return  # a unique index over NOT NULL columns at the source
-        key = [self.plan.field_of(name) for name in self.plan.key]
-        ((nulls, doubled, *_),) = await self._target.execute(
-            target_sql.key_faults(landing, key), doing="cannot check the keys of the landing table"
-        )
-        refuse_null_keys(self.plan, int(nulls or 0))
-        if int(doubled or 0):
-            raise GateError(
-                f"{self.plan.table.label}: the key ({', '.join(self.plan.key)}) is not unique: {doubled} repeat",
-                remedy="declare a key that is unique; the target is untouched",
-            )
-
-    async def _check_sums(self, landing: str) -> None:
-        plan = self.plan
-        source = await source_checksum(self.shared.snapshot, plan, plan.fields)
-        target = await target_checksum(self._target, landing, plan.fields)
-        self.receipt.verification |= {
-            "level": "checksum",
-            "checksum_source": str(source[1]),
-            "checksum_target": str(target[1]),
-            "excluded_columns": [f.source for f in plan.fields if f.canonical_source is None],
-            "equal": source == target,
-        }
-        if source != target:
-            raise GateError(
-                f"{plan.table.label}: the checksums of source and landing table differ",
-                remedy="report this with the receipt; the target is untouched",
-            )
+    # --- publish ---------------------------------------------------------------------------------------------------
 
     async def _drop_flagged(self, landing: str) -> None:
         """A first load leaves out what a merge would delete: the rows that the source marks as deleted."""
@@ -269,8 +333,6 @@ class Replication:
         if int(deleted):
             self.receipt.notes.append(f"{deleted} rows marked as deleted at the source were left out")
 
-    # --- publish ---------------------------------------------------------------------------------------------------
-
     async def _publish(self) -> dict[str, int]:
         if not await self.shared.state.heartbeat(self.lease):
             raise LeaseError(f"the lease on {self.lease.table} was lost", remedy="the target is untouched; run again")
@@ -279,8 +341,8 @@ class Replication:
             self._target,
             Publication(
                 self.plan,
-                self.lease.run_id,
-                self._landing,
+                self.run_id,
+                self.landing,
                 self.choice.existing,
                 self.choice.watermark,
                 self.lease.table,
@@ -304,18 +366,15 @@ class Replication:
         live = target_sql.unmarked(table, mark)
         if source == await target_checksum(target, live, key):
             return
-        keys_name = f"{self._landing}_K"
-        keys = replace(whole, fields=key, reader=plan.reader)
-        keys_table = target.names.ours(keys_name)
-        create = target_sql.create_landing(
-            target.names, keys_name, key, f"[borealis run {self.lease.run_id}]", transient=True
-        )
+        keys_name = f"{self.landing}_K"
         try:
-            await target.execute(create, doing="cannot create the table of keys")
-            await self._pipeline(keys, keys_name, f"{self.lease.run_id}_K", lambda *_: None).copy()
+            if not await self.load_keys(whole, key, whole.chunks, keys_name):
+                self.receipt.status = "PARTIAL"
+                self.receipt.notes.append("the time was over before the keys were compared: the next run does it")
+                return
             deleted = await delete_missing(target, plan, keys_name, key, mark)
         finally:
-            await self._drop_quietly(keys_table)
+            await self.drop_quietly(target.names.ours(keys_name))
         self.receipt.notes.append(f"{deleted} rows {'marked as deleted' if mark else 'deleted'}: gone at the source")
         after = await target_checksum(target, live, key)
         if source != after:
@@ -323,34 +382,16 @@ class Replication:
                 f"the source has {source[0]} keys and the target {after[0]}: changes without a newer cursor; run --full"
             )
 
-
-async def source_checksum(
-    snapshot: Snapshot, plan: TablePlan, fields: Sequence[Field], deleted: Field | None = None
-) -> tuple[int, int]:
-    """(rows, sum) of the plan's rows, but those that `deleted` marks, as the snapshot has them; a chunk a reader."""
-    totals = [0, 0]
-    chunks = iter(plan.chunks)
-
-    async def add_chunks() -> None:
-        for chunk in chunks:
-            async with snapshot.reader() as connection:
-                with Translated(f"cannot compute the checksum of {plan.table.label}"):
-                    rows = source_sql.unflagged(source_sql.rows_of(plan.table, chunk, plan.window), deleted)
-                    row = await connection.fetchrow(source_sql.checksum(fields, rows))
-            totals[0] += row[0]
-            totals[1] += int(row[1])
-
-    with Unwrapped():
-        async with anyio.create_task_group() as tasks:
-            for _ in range(min(snapshot.readers, len(plan.chunks))):
-                tasks.start_soon(add_chunks)
-    return totals[0], totals[1]
-
-
-async def target_checksum(target: Target, table: str, fields: Sequence[Field]) -> tuple[int, int]:
-    """(rows, checksum) of a table at the target, computed there."""
-    ((count, total),) = await target.execute(target_sql.checksum(table, fields), doing="cannot compute the checksum")
-    return int(count), int(total)
+    async def load_keys(self, plan: TablePlan, key: Sequence[Field], chunks: Sequence[Chunk], name: str) -> bool:
+        """Loads the keys of the chunks into a table of ours by that name; False where the deadline came first."""
+        create = target_sql.create_landing(
+            self._target.names, name, key, f"[borealis run {self.run_id}]", transient=True
+        )
+        await self._target.execute(create, doing="cannot create the table of keys")
+        keys = replace(plan, fields=tuple(key))
+        pipeline = self._pipeline(keys, name, f"{self.run_id}_K", lambda *_: None, chunks)
+        await pipeline.copy()
+        return len(pipeline.loaded) == len(chunks)
 
 
 def fail(receipt: Receipt, error: BorealisError) -> dict[str, Any]:
@@ -363,6 +404,3 @@ def fail(receipt: Receipt, error: BorealisError) -> dict[str, Any]:
         "retryable": error.retryable,
     }
     return receipt.error
-
-
-__all__ = ["Observer", "Replication", "Shared", "fail", "source_checksum", "target_checksum"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from calendar import timegm
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from engine.preflight import Choice
@@ -44,8 +44,10 @@ def _age_h(began: str) -> float:
     return (time.time() - timegm(time.strptime(began, "%Y%m%dT%H%M%S"))) / 3600
 
 
-async def sweep(target: Target, state: State, catalogue: TargetCatalogue, choices: Sequence[Choice]) -> dict[str, str]:
-    """Drops what no live run needs. The caller holds the leases of the choices' tables.
+async def sweep(
+    target: Target, state: State, catalogue: TargetCatalogue, choices: Sequence[Choice], kept: Collection[str]
+) -> dict[str, str]:
+    """Drops what no live run needs, nor one of `kept`, which may go on. The caller holds the leases of the tables.
 
     Returns the replaced table that is still kept, by target name: the next swap's replaces it.
     """
@@ -55,9 +57,9 @@ async def sweep(target: Target, state: State, catalogue: TargetCatalogue, choice
     for each in old:
         if each.is_previous:
             newest[each.of] = min(newest.get(each.of, each.age_h), each.age_h)
-    kept: dict[str, str] = {}
+    previous: dict[str, str] = {}
     for each in old:
-        if each.of not in keep_h:
+        if each.of not in keep_h or each.run_id in kept:
             continue
         if each.is_previous:
             dead = each.age_h >= keep_h[each.of] or each.age_h > newest[each.of]
@@ -66,17 +68,17 @@ async def sweep(target: Target, state: State, catalogue: TargetCatalogue, choice
         if dead:
             await target.execute(sql.drop(target.names.ours(each.table.name)), doing="cannot drop an abandoned table")
         elif each.is_previous:
-            kept[each.of] = each.table.name
+            previous[each.of] = each.table.name
     await _sweep_stage(target, state)
     if old:
         await target.sweep_ledger()
-    return kept
+    return previous
 
 
 async def _sweep_stage(target: Target, state: State) -> None:
     """Removes the staged files of invocations that are over: none of their runs holds a lease any more."""
     live = {str(lease["run_id"]).partition("_")[0] for lease in await state.leases()}
-    for folder in await target.staged_folders() - live - {target.stage_path}:
+    for folder in await target.staged_folders() - live:
         match = _FOLDER.fullmatch(folder)
         if match and (_age_h(match[1]) >= ABANDONED_H or await state.began(folder)):
             await target.sweep_stage(folder)

@@ -14,6 +14,7 @@ import stamina.instrumentation
 
 from engine.config import Config, Resolved, TableOptions
 from engine.connect import addresses, bucket_of, names_of, sessions
+from engine.deadline import Deadline
 from engine.errors import RefusedError, SourceError
 from engine.model import Field, Mode
 from engine.pipeline import Unwrapped
@@ -48,6 +49,7 @@ class Parts:
     state: State
     bucket: S3Stage | None
     """Where staged files go, if not to disk and then to the target's own stage."""
+    deadline: Deadline
 
 
 @dataclass(slots=True)
@@ -69,24 +71,24 @@ def new_run_id() -> str:
 
 
 @asynccontextmanager
-async def parts(config: Config) -> AsyncIterator[Parts]:
+async def parts(config: Config, run_id: str = "", deadline: Deadline | None = None) -> AsyncIterator[Parts]:
     """Opens the target, made ready for a run, and the state."""
-    run_id = new_run_id()
+    run_id, deadline = run_id or new_run_id(), deadline or Deadline()
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(sessions(config, run_id))
         bucket = await stack.enter_async_context(bucket_of(config))
         target = Target(
             names_of(config),
             pool,
-            stage_path=run_id,
             codec=config.limits.codec,
             transient=config.target.transient,
             attempts=config.limits.attempts,
+            deadline=deadline,
             bucket=bucket,
         )
         state = state_of(config)
         stack.push_async_callback(state.close)
-        yield Parts(config, run_id, target, state, bucket)
+        yield Parts(config, run_id, target, state, bucket, deadline)
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------
@@ -97,6 +99,7 @@ class Opened:
     """Tables chosen, locked and seen in one snapshot, beside the target as it is."""
 
     snapshot: Snapshot
+    target: Target
     preflight: Preflight
     catalogue: TargetCatalogue
     choices: list[Choice] = field(default_factory=list)
@@ -183,7 +186,7 @@ async def opened(
         tables = await snapshot.tables([relation for _, relation in chosen if relation.oid not in snapshot.busy])
         catalogue = await target.catalogue()
         preflight = Preflight(config, snapshot, horizon, catalogue.streamed)
-        found = Opened(snapshot, preflight, catalogue, refused=refused)
+        found = Opened(snapshot, target, preflight, catalogue, refused=refused)
         for each, relation in chosen:
             if relation.oid in snapshot.busy:
                 continue

@@ -85,7 +85,8 @@ WITH RECURSIVE tree(root, oid) AS (
 )
 SELECT t.root, c.oid, n.nspname, c.relname, c.relkind::text,
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END,
-       CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) ELSE 0 END
+       CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) ELSE 0 END,
+       coalesce(pg_relation_filenode(c.oid), 0)::bigint
 FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind <> 'p'
 ORDER BY t.root, c.oid

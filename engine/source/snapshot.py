@@ -1,13 +1,16 @@
 """One exported snapshot that all readers of a run share, and the locks that keep its tables as they are.
 
 The holder locks the tables ACCESS SHARE, as pg_dump does, before its first query: LOCK takes no snapshot, so nothing
-can rewrite or truncate a table between what the catalogue says and what a chunk reads.
+can rewrite or truncate a table between what the catalogue says and what a chunk reads. Functions that share a run join
+its snapshot by a baton, and each exports it again, so that any of them may be the last to hold it.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import anyio
 import asyncpg
@@ -23,15 +26,39 @@ from engine.sql.source import relation as quoted_relation
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _IDENTITY = "SELECT pg_current_snapshot()::text, pg_is_in_recovery()"
 
+_NO_SNAPSHOT = (
+    asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError, asyncpg.ObjectNotInPrerequisiteStateError
+)  # fmt: skip
+_BUDGET = "SELECT age(backend_xmin) FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+
 LOCKED_BY_READERS_MAX = 200
 """Tables that every reader locks from the start, biggest first: PostgreSQL has room for some 6,000 locks by default."""
+
+
+class SnapshotLostError(SourceError):
+    """Nobody holds the snapshot any more, so nobody can join it."""
+
+    code = "snapshot"
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Baton:
+    """What another function needs to join a snapshot while its holder lives."""
+
+    exported: str
+    """Of pg_export_snapshot()."""
+    identity: str
+    """Of pg_current_snapshot(): `xmin:xmax:xip,...`, the same for all who see the snapshot."""
+    taken_at: float
+    """Unix seconds."""
 
 
 class Snapshot:
     """A consistent view of the source. `reader()` lends a connection that sees exactly this view."""
 
-    def __init__(self, address: Address, holder: Connection, snapshot_id: str, identity: str, readers: int) -> None:
-        self.id = snapshot_id
+    def __init__(self, address: Address, holder: Connection, baton: Baton, readers: int) -> None:
+        self.baton = baton
         self.readers = readers
         self.holder = holder
         self.busy: set[int] = set()
@@ -40,7 +67,6 @@ class Snapshot:
         self.version = holder.get_server_version().major * 10000
         """As `server_version_num`, to the major."""
         self._address = address
-        self._identity = identity
         self._slots = anyio.Semaphore(readers)
         self._idle: list[Connection] = []
         self._age = 0
@@ -91,16 +117,21 @@ class Snapshot:
                     "another session waits to change one of the tables", remedy="this run yields to it; run again later"
                 ) from error
 
+    async def age(self) -> int:
+        """Transactions that began at the source since the snapshot was taken: what it keeps from being cleaned up."""
+        with Translated("cannot ask how old the snapshot is"):
+            return int(await self.holder.fetchval(_BUDGET) or 0)
+
     async def _open(self) -> Connection:
         connection = await connect(self._address)
         try:
             with Translated("cannot join the run's snapshot (its holder may have lost its connection)"):
-                await connection.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT {literal(self.id)}")
+                await connection.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT {literal(self.baton.exported)}")
                 seen, _ = await connection.fetchrow(_IDENTITY)
         except BaseException:
             connection.terminate()
             raise
-        if seen != self._identity:
+        if seen != self.baton.identity:
             connection.terminate()
             raise SourceError(
                 "a reader sees another snapshot than the run's: the endpoint led to another node",
@@ -125,17 +156,24 @@ class Snapshot:
 
 
 @asynccontextmanager
-async def open_snapshot(address: Address, relations: Sequence[Relation], readers: int) -> AsyncIterator[Snapshot]:
-    """Locks the relations and exports a snapshot that lives until the context ends.
+async def open_snapshot(
+    address: Address, relations: Sequence[Relation | Table], readers: int, baton: Baton | None = None
+) -> AsyncIterator[Snapshot]:
+    """Locks the relations and exports a snapshot that lives until the context ends: a new one, or that of the baton.
 
-    A relation that another session keeps locked for longer than the lock timeout is in `Snapshot.busy`.
+    A relation that another session keeps locked for longer than the lock timeout is in `Snapshot.busy`. Raises
+    SnapshotLostError where the baton's snapshot has ended.
     """
     async with connected(address) as holder:
-        busy = await _lock(holder, [r for r in relations if r.kind in ("r", "p")])
+        if baton is not None:
+            await _join(holder, baton)
+        busy = await _lock(holder, [r for r in relations if r.kind in ("r", "p")], joined=baton is not None)
         with Translated("cannot export a snapshot"):
-            snapshot_id = await holder.fetchval("SELECT pg_export_snapshot()")
+            exported = await holder.fetchval("SELECT pg_export_snapshot()")
             identity, standby = await holder.fetchrow(_IDENTITY)
-        snapshot = Snapshot(address, holder, snapshot_id, identity, readers)
+        snapshot = Snapshot(
+            address, holder, Baton(exported, identity, baton.taken_at if baton else time.time()), readers
+        )
         snapshot.busy, snapshot.standby = busy, standby
         try:
             yield snapshot
@@ -143,17 +181,33 @@ async def open_snapshot(address: Address, relations: Sequence[Relation], readers
             snapshot.close()
 
 
-async def _lock(holder: Connection, relations: Sequence[Relation]) -> set[int]:
+async def _join(holder: Connection, baton: Baton) -> None:
+    await holder.execute(_BEGIN)
+    try:
+        await holder.execute(f"SET TRANSACTION SNAPSHOT {literal(baton.exported)}")
+    except _NO_SNAPSHOT:
+        raise SnapshotLostError("the run's snapshot has ended", remedy="the run goes on in a new one") from None
+    seen, _ = await holder.fetchrow(_IDENTITY)
+    if seen != baton.identity:
+        raise SnapshotLostError("the run's snapshot is not known on this node", remedy="the run goes on in a new one")
+
+
+async def _lock(holder: Connection, relations: Sequence[Relation | Table], *, joined: bool) -> set[int]:
     """Locks in one statement; where that takes too long, one by one without waiting. Returns the oids that are busy."""
     names = {r.oid: quoted_relation(r.schema, r.name) for r in relations}
     busy: set[int] = set()
     with Translated(f"cannot lock {len(names)} tables"):
-        await holder.execute(_BEGIN)
+        if not joined:
+            await holder.execute(_BEGIN)
         if not names:
             return busy
         try:
             await holder.execute(f"LOCK TABLE {', '.join(names.values())} IN ACCESS SHARE MODE")
-        except asyncpg.LockNotAvailableError:
+        except asyncpg.LockNotAvailableError as error:
+            if joined:
+                raise SourceError(
+                    "another session waits to change one of the tables", remedy="this run yields to it; run again later"
+                ) from error
             await holder.execute(f"ROLLBACK; {_BEGIN}")
             for oid, name in names.items():
                 await holder.execute("SAVEPOINT s")

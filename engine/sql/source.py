@@ -180,6 +180,14 @@ def count_losses(fields: Sequence[Field], rows: str) -> str:
     return f"SELECT {', '.join(columns)} {rows}"
 
 
+def count_newer(rows: str, oldest_xid: int) -> str:
+    """(rows, rows written by transactions from `oldest_xid` on: those a snapshot with this xmin might not see).
+
+    An age below 0 is that of a row frozen long ago, whose number has come round.
+    """
+    return f"SELECT count(*), count(*) FILTER (WHERE age(xmin) BETWEEN 0 AND age('{oldest_xid}'::xid)) {rows}"
+
+
 def losses_of(fields: Sequence[Field]) -> list[tuple[Field, Loss]]:
     seen: dict[tuple[str, str], tuple[Field, Loss]] = {}
     for item in fields:

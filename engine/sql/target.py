@@ -89,7 +89,7 @@ def create_ground(names: Names) -> list[str]:
         (
             f'CREATE TABLE IF NOT EXISTS {names.ours("LEDGER")} ("RUN_ID" VARCHAR, "TABLE_NAME" VARCHAR,'
             ' "CHUNK" NUMBER(10,0), "ROWS" NUMBER(19,0), "FILES" NUMBER(10,0), "BYTES" NUMBER(19,0),'
-            ' "LOADED_AT" TIMESTAMP_NTZ(6))'
+            ' "BYTES_READ" NUMBER(19,0), "LOSSES" VARCHAR, "LOADED_AT" TIMESTAMP_NTZ(6))'
         ),
         (
             f'CREATE TABLE IF NOT EXISTS {names.ours("WATERMARKS")} ("TABLE_NAME" VARCHAR, "RUN_ID" VARCHAR,'
@@ -242,14 +242,27 @@ def _load_expressions(fields: Sequence[Field]) -> list[str]:
 
 
 def insert_ledger(names: Names, chunks: int) -> str:
-    """Parameters, a chunk: run id, table, chunk, rows, files, bytes."""
-    row = "(%s, %s, %s, %s, %s, %s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))"
+    """Parameters, a chunk: run id, table, chunk, rows, files, bytes staged, bytes read, losses as JSON or NULL."""
+    row = "(%s, %s, %s, %s, %s, %s, %s, %s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))"
     return f"INSERT INTO {names.ours('LEDGER')} VALUES {', '.join([row] * chunks)}"
 
 
 def select_ledger(names: Names) -> str:
     """Parameters: run id."""
-    return f'SELECT "CHUNK", "ROWS" FROM {names.ours("LEDGER")} WHERE "RUN_ID" = %s'
+    return (
+        'SELECT "CHUNK", "ROWS", "FILES", "BYTES", "BYTES_READ", "LOSSES"'
+        f' FROM {names.ours("LEDGER")} WHERE "RUN_ID" = %s'
+    )
+
+
+def forget_chunks(names: Names, chunks: Sequence[int] | None) -> str:
+    """Parameters: run id. The chunks, or all, are to be loaded again: their rows must go in the same transaction."""
+    some = "" if chunks is None else f' AND "CHUNK" IN ({", ".join(map(str, chunks))})'
+    return f'DELETE FROM {names.ours("LEDGER")} WHERE "RUN_ID" = %s{some}'
+
+
+def delete_all(table: str) -> str:
+    return f"DELETE FROM {table}"
 
 
 def delete_ledger(names: Names) -> str:
@@ -392,8 +405,9 @@ def unmarked(table: str, column: str | None) -> str:
     return f"(SELECT * FROM {table} WHERE {quote(column)} IS NULL)" if column else table
 
 
-def delete_missing(names: Names, target_name: str, keys_table: str, key: Sequence[Field]) -> str:
-    return f"DELETE FROM {names.table(target_name)} t WHERE {_missing(names, keys_table, key)}"
+def delete_missing(names: Names, table: str, keys_table: str, key: Sequence[Field]) -> str:
+    """`table` is quoted and qualified; `keys_table` is the name of one of ours."""
+    return f"DELETE FROM {table} t WHERE {_missing(names, keys_table, key)}"
 
 
 def mark_missing(names: Names, target_name: str, keys_table: str, key: Sequence[Field], column: str) -> str:

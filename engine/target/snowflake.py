@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import orjson
 import stamina
 
+from engine.deadline import Deadline
 from engine.errors import BorealisError, LeaseError, StageError
-from engine.ledger import WholeChunk, check_copy
+from engine.ledger import Loaded, WholeChunk, check_copy
 from engine.model import StagedFile
 from engine.plan import TablePlan
 from engine.sql import target as sql
@@ -88,28 +89,30 @@ class Target:
         names: Names,
         sessions: SessionPool,
         *,
-        stage_path: str,
         codec: str,
         transient: bool,
         attempts: int,
+        deadline: Deadline,
         bucket: Bucket | None = None,
     ) -> None:
         """`bucket` where the names have an external stage."""
         self.names = names
         self.sessions = sessions
-        self.stage_path = stage_path
         self.transient = transient
         self._codec = codec
         self._attempts = attempts
         self._bucket = bucket
+        self._deadline = deadline
 
     def folder(self, run_id: str) -> str:
-        """Where on the stage the files of a table's run are."""
-        return f"{self.stage_path}/{run_id}"
+        """Where on the stage the files of a table's run are: in the folder of the invocation that began it."""
+        return f"{folder_of(run_id)}/{run_id}"
 
     def retrying(self) -> Any:
         """The one retry loop at the target, around steps that are safe to repeat."""
-        return stamina.retry_context(on=_is_retryable, attempts=self._attempts, wait_initial=0.2, wait_max=10)
+        return stamina.retry_context(
+            on=_is_retryable, attempts=self._attempts, timeout=self._deadline.timeout_s, wait_initial=0.2, wait_max=10
+        )
 
     async def execute(self, statement: str, parameters: Sequence[Any] = (), *, doing: str) -> list[tuple[Any, ...]]:
         """One statement that may be repeated, on any session."""
@@ -179,22 +182,33 @@ class Target:
                 async with self.sessions.session(fresh=not first) as session:
                     if not first and await self._loaded(session, run_id, chunks):
                         return tries
-                    copy = sql.copy_into(
-                        self.names, table, plan.fields, self.folder(run_id), files,
-                        codec=self._codec, force=not first,
-                    )  # fmt: skip
+                    statements: list[tuple[str, Sequence[Any]]] = []
+                    if files:
+                        copy = sql.copy_into(
+                            self.names, table, plan.fields, self.folder(run_id), files,
+                            codec=self._codec, force=not first,
+                        )  # fmt: skip
+                        statements.append((copy, ()))
                     first = False
-                    entries = [
-                        value
-                        for chunk in chunks
-                        for value in (run_id, plan.table.label, chunk.id, chunk.rows, len(chunk.files), chunk.bytes)
-                    ]
+                    entries = [value for chunk in chunks for value in _ledger_row(run_id, plan.table.label, chunk)]
+                    statements.append((sql.insert_ledger(self.names, len(chunks)), entries))
                     await session.checked_transaction(
-                        [(copy, ()), (sql.insert_ledger(self.names, len(chunks)), entries)],
-                        lambda results: check_copy(results[0].rows, chunks),
+                        statements,
+                        lambda results: check_copy(results[0].rows if files else (), chunks),
                         doing=f"cannot load {plan.table.label}",
                     )
         return tries
+
+    async def loaded(self, run_id: str) -> Loaded:
+        """What the ledger has of a run, read from a new session: it sees what any other has committed."""
+        async for attempt in self.retrying():
+            with attempt:
+                async with self.sessions.session(fresh=True) as session:
+                    found = await session.execute(
+                        sql.select_ledger(self.names), [run_id], doing="cannot read the ledger"
+                    )
+                    return Loaded.of(found.rows)
+        raise AssertionError
 
     async def _loaded(self, session: Session, run_id: str, chunks: Sequence[WholeChunk]) -> bool:
         """A lost reply to COMMIT leaves open whether it happened; the ledger knows."""
@@ -223,16 +237,25 @@ class Target:
         rows = await self.execute(sql.list_stage(self.names), doing="cannot list the stage")
         return {str(row[0]).split("/")[1] for row in rows if str(row[0]).count("/") > 1}
 
-    async def sweep_stage(self, folder: str | None = None) -> None:
-        """Removes an invocation's staged files; this one's, if no other is named."""
+    async def sweep_stage(self, folder: str) -> None:
+        """Removes an invocation's staged files."""
         if self._bucket is not None:
-            await self._bucket.remove(folder or self.stage_path)
+            await self._bucket.remove(folder)
             return
-        statement = sql.remove(self.names, folder or self.stage_path)
-        await self.execute(statement, doing="cannot remove the staged files")
+        await self.execute(sql.remove(self.names, folder), doing="cannot remove the staged files")
 
     async def sweep_ledger(self) -> None:
         await self.execute(sql.delete_ledger(self.names), [LEDGER_DAYS], doing="cannot tidy the ledger")
+
+
+def folder_of(run_id: str) -> str:
+    """The folder on the stage of the invocation that a table's run began in."""
+    return run_id.partition("_")[0]
+
+
+def _ledger_row(run_id: str, table: str, chunk: WholeChunk) -> tuple[Any, ...]:
+    losses = orjson.dumps(chunk.losses).decode() if chunk.losses else None
+    return run_id, table, chunk.id, chunk.rows, len(chunk.files), chunk.bytes, chunk.bytes_read, losses
 
 
 def check_moved(rowcount: int, table: str) -> None:

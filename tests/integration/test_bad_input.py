@@ -32,10 +32,10 @@ class Case:
         assert "secret value" not in told
         assert SECRET not in told
 
-    def untouched(self):
-        """The target has what the first run brought, and nothing of the failed one is left."""
+    def untouched(self, landing: int = 0):
+        """The target has what the first run brought; of the failed one at most a landing table, to go on with."""
         assert self.engine.target('SELECT COUNT(*), MAX("ID") FROM {db}."SHOP"."T"') == [(100, 100)]
-        assert self.engine.leftovers() == []
+        assert len(self.engine.leftovers()) == landing
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ async def test_a_source_that_dies_in_mid_copy(case, proxy, postgres, reset):
         assert word in told
     assert "Traceback" not in told
     assert "secret value" not in told
-    case.untouched()
+    case.untouched(landing=1)
 
 
 async def test_a_source_that_loses_one_connection_is_read_again(case, proxy):

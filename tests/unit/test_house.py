@@ -13,8 +13,8 @@ PURE = (
     "model errors classification failures config selection deadline quoting typemap plan predict sql ledger".split()
 )  # and config_*, which config is made of
 ADAPTERS = ["engine.source", "engine.target", "engine.state", "engine.secrets", "engine.stage"]
-FLOW = ["engine.preflight", "engine.pipeline", "engine.publish", "engine.replicate", "engine.sweep"]
-RUNS = ["engine.wiring", "engine.runs", "engine.inspection"]
+FLOW = [f"engine.{name}" for name in "preflight pipeline publish kept rebase gates checksum replicate sweep".split()]
+RUNS = ["engine.wiring", "engine.outset", "engine.runs", "engine.fanout", "engine.inspection"]
 
 # Who may import a driver: an adapter is where it is translated, and the local parts are servers for it.
 DRIVERS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import GateError
-from engine.ledger import Assembly, WholeChunk, check_copy
+from engine.ledger import Assembly, Loaded, WholeChunk, check_copy
 from engine.model import StagedFile
 from engine.sql.target import FILES_MAX
 
@@ -36,12 +36,29 @@ def test_the_end_of_a_chunk_may_be_told_after_its_last_file_is_staged():
     assert [chunk.id for chunk in assembly.take()] == [1]
 
 
-def test_an_empty_chunk_has_no_file_and_nothing_to_load():
+def test_an_empty_chunk_is_whole_without_a_file():
     assembly = Assembly()
     assembly.read(1, rows=0)
-    assert assembly.take() == []
+    assert assembly.take() == [WholeChunk(1, 0, (), 0)]
     assert not assembly.unfinished
-    assert assembly.rows == 0
+
+
+def test_a_late_file_of_a_dropped_attempt_does_not_make_a_chunk_whole_again():
+    assembly = Assembly()
+    assembly.announced(file(1, "a-1"))
+    assembly.dropped(1)
+    assembly.read(1, rows=0)
+    assert [chunk.id for chunk in assembly.take()] == [1]
+    assembly.staged(file(1, "a-1"))
+    assert assembly.take() == []
+
+
+def test_the_ledger_tells_what_was_loaded_and_refuses_a_chunk_that_stands_there_twice():
+    row = (1, 5, 2, 40, 90, '[["price", "nan", 3]]')
+    loaded = Loaded.of([row, (2, 1, 1, 8, 20, None)])
+    assert (loaded.rows, loaded.losses, set(loaded.chunks)) == (6, {("price", "nan"): 3}, {1, 2})
+    with pytest.raises(GateError, match="chunk 1 was loaded twice"):
+        Loaded.of([row, row])
 
 
 def test_a_second_attempt_does_not_take_the_files_of_the_first():

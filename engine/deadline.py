@@ -1,0 +1,72 @@
+"""Decides when a run must stop: how long readers may read, and which chunk is worth beginning. Pure but for time.
+
+A function is killed when its time is over, so a run ends by itself before: readers stop in time for loaders to bring
+in what was read, and what is left is for the next function.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from time import monotonic
+
+RESERVE_SHARE = 0.1
+RESERVE_S_MIN, RESERVE_S_MAX = 1.0, 30.0
+"""Seconds between the end of reading and the end of time: a tenth of the limit, for small steps at both sides."""
+LOADS_AHEAD = 2.0
+"""The slowest PUT and COPY seen so far, this many times over: the last files wait for the one before."""
+
+
+@dataclass(slots=True)
+class Deadline:
+    """When a run must have returned, in seconds of the monotonic clock, and what its steps have cost so far."""
+
+    at: float = math.inf
+    limit_s: float = math.inf
+    slowest_load_s: float = 0.0
+    read_bytes: int = 0
+    """Bytes of table, by the plan's estimate, of the chunks that were read."""
+    read_s: float = 0.0
+    began: float = field(default_factory=monotonic)
+
+    @classmethod
+    def within(cls, seconds: float | None, limit_s: float | None = None) -> Deadline:
+        """`seconds` from now (None: never); of a function, `limit_s` is what it had at its start."""
+        return cls() if seconds is None else cls(monotonic() + seconds, limit_s or seconds)
+
+    @property
+    def is_set(self) -> bool:
+        return self.at != math.inf
+
+    def remaining_s(self) -> float:
+        return self.at - monotonic()
+
+    @property
+    def reading_until(self) -> float:
+        """Where readers stop, whatever they are doing."""
+        if not self.is_set:
+            return math.inf
+        reserve = min(RESERVE_S_MAX, max(RESERVE_S_MIN, RESERVE_SHARE * self.limit_s))
+        return self.at - reserve - LOADS_AHEAD * self.slowest_load_s
+
+    @property
+    def timeout_s(self) -> float | None:
+        """For a retry loop: the time that is left, or None for no limit."""
+        return max(0.001, self.remaining_s()) if self.is_set else None
+
+    def is_over(self) -> bool:
+        return monotonic() >= self.reading_until
+
+    def has_time_for(self, bytes_estimate: int) -> bool:
+        """A chunk of so many bytes can be expected to be read in time; a guess of none refuses none."""
+        if not self.is_set:
+            return True
+        seconds = bytes_estimate * self.read_s / self.read_bytes if self.read_bytes else 0.0
+        return monotonic() + seconds < self.reading_until
+
+    def was_read(self, bytes_estimate: int, seconds: float) -> None:
+        self.read_bytes += bytes_estimate
+        self.read_s += seconds
+
+    def was_loaded(self, seconds: float) -> None:
+        self.slowest_load_s = max(self.slowest_load_s, seconds)

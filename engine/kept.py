@@ -1,0 +1,159 @@
+"""What is kept of a run so that another function can go on with it: each table's plan, and what functions share.
+
+`plan/SCHEMA.TABLE` is a table's unfinished run, one at most; `run/ID` is an invocation that several functions work
+on; `failed/RUN` is why a worker gave a table up. What was loaded is not kept here: the ledger at the target knows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from engine.config import TableOptions
+from engine.errors import LeaseError
+from engine.plan import TablePlan
+from engine.preflight import Choice
+from engine.source.snapshot import Baton
+from engine.state.port import Lease, State
+from engine.target.snowflake import TargetTable, Watermark
+
+KEPT_H_MAX = 24.0
+"""An older unfinished run is not worth its staged half: the table is loaded anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A table's unfinished run. The chunks that it loaded were read in the snapshot `since`, or equal what it shows."""
+
+    lease: Lease
+    run_id: str
+    """In the ledger, on the stage, and in the name of the landing table."""
+    options: TableOptions
+    existing: TargetTable | None
+    watermark: Watermark
+    previous: str | None
+    plan: TablePlan
+    since: Baton
+    began: float
+    """Unix seconds."""
+    moved: int = 0
+    """How often the run went on in a newer snapshot."""
+    chunks_read_again: int = 0
+    functions: int = 1
+
+    @property
+    def choice(self) -> Choice:
+        return Choice(self.options, self.plan.target_name, self.plan.table, self.existing, self.watermark)
+
+    def suits(self, choice: Choice, plan: TablePlan) -> bool:
+        """Whether its chunks and what they loaded are of use to a run that has this plan now."""
+        young = time.time() - self.began < KEPT_H_MAX * 3600
+        return young and self.options == choice.options and _shape(self.plan) == _shape(plan)
+
+
+def _shape(plan: TablePlan) -> tuple[Any, ...]:
+    """What must be the same for a landing table to be filled further."""
+    leaves = [(leaf.oid, leaf.kind, leaf.filenode) for leaf in plan.table.leaves]
+    cursor = (plan.window.cursor, plan.window.low, plan.window.nulls) if plan.window else None
+    return (
+        plan.table.oid, leaves, plan.fields, plan.target_name, plan.target_exists, plan.mode, plan.publish, plan.key,
+        cursor,
+    )  # fmt: skip
+
+
+Status = Literal["PLANNING", "READY", "ENDED", "FAILED"]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRun:
+    """An invocation that several functions work on."""
+
+    run_id: str
+    status: Status = "PLANNING"
+    tables: tuple[str, ...] = ()
+    """Target keys (`SCHEMA.TABLE`) of its runs."""
+    full: bool = False
+    baton: Baton | None = None
+    """None: nobody holds the snapshot; who goes on takes a new one."""
+    serial: int = 0
+    """Grows with each holder."""
+    groups: int = 1
+    rounds: int = 0
+    refused: tuple[dict[str, Any], ...] = ()
+    """Receipts of tables that could not begin."""
+    error: dict[str, Any] = field(default_factory=dict)
+
+
+_KEPT: TypeAdapter[Kept] = TypeAdapter(Kept)
+_SHARED: TypeAdapter[SharedRun] = TypeAdapter(SharedRun)
+
+
+# --- plans ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Slot:
+    """The place of one table's unfinished run in the state, with the version that was read there."""
+
+    state: State
+    target_key: str
+    version: int = 0
+    kept: Kept | None = None
+
+    async def put(self, kept: Kept) -> None:
+        """Raises LeaseError where another run has taken the table over."""
+        value = _KEPT.dump_python(kept, mode="json")
+        version = await self.state.put(f"plan/{self.target_key}", value, version=self.version)
+        if version is None:
+            raise LeaseError(f"another run has taken {self.target_key} over", remedy="nothing was changed; run again")
+        self.version, self.kept = version, kept
+
+    async def clear(self) -> None:
+        if self.version:
+            await self.state.delete(f"plan/{self.target_key}")
+        self.version, self.kept = 0, None
+
+
+async def slots_of(state: State, target_keys: Sequence[str]) -> dict[str, Slot]:
+    """Of each table, what is kept of an unfinished run."""
+    known = set(await state.names("plan/"))
+    return {key: await _slot(state, key, f"plan/{key}" in known) for key in target_keys}
+
+
+async def _slot(state: State, key: str, known: bool) -> Slot:
+    found = await state.get(f"plan/{key}") if known else None
+    if found is None:
+        return Slot(state, key)
+    return Slot(state, key, found.version, _KEPT.validate_python(found.value))
+
+
+# --- shared runs ------------------------------------------------------------------------------------------------
+
+
+async def shared_run(state: State, run_id: str) -> tuple[SharedRun | None, int]:
+    """The record of a run that functions share, and its version."""
+    found = await state.get(f"run/{run_id}")
+    return (_SHARED.validate_python(found.value), found.version) if found else (None, 0)
+
+
+async def change(state: State, run_id: str, **changes: Any) -> SharedRun:
+    """Changes a record, whoever else does at the same time."""
+    while True:
+        record, version = await shared_run(state, run_id)
+        changed = replace(record or SharedRun(run_id), **changes)
+        if await state.put(f"run/{run_id}", _SHARED.dump_python(changed, mode="json"), version=version):
+            return changed
+
+
+async def fail_table(state: State, run_id: str, error: dict[str, Any]) -> None:
+    """Notes why a table's run cannot go on; the first reason stands."""
+    await state.put(f"failed/{run_id}", error)
+
+
+async def failure_of(state: State, run_id: str) -> dict[str, Any] | None:
+    found = await state.get(f"failed/{run_id}")
+    return found.value if found else None

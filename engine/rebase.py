@@ -1,0 +1,123 @@
+"""Moves a half-loaded run onto a newer snapshot: chunks that are the same there stay, the others are read again.
+
+A chunk is the same if it has as many rows as were loaded and none that a transaction wrote that the older snapshot
+might not see. Each row that the newer one shows and an older transaction wrote was there before, so equal numbers mean
+equal rows. Rows of a changed chunk leave the landing table by their keys: what stays has a key of an unchanged chunk.
+Without a key, or where most has changed, all is read again. Either way the landing table is then a part of the newer
+snapshot, and of no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import anyio
+
+from engine.errors import GateError, SourceError
+from engine.ledger import Loaded
+from engine.model import Chunk
+from engine.pipeline import Unwrapped
+from engine.source.connection import Translated
+from engine.source.snapshot import Baton
+from engine.sql import source as source_sql
+from engine.sql import target as target_sql
+from engine.target.session import Result
+
+if TYPE_CHECKING:
+    from engine.replicate import Replication
+
+XID_MODULUS = 2**32
+WORTH_KEEPING = 0.5
+"""Below this share of the rows it is cheaper to read all again than to sort out what stays."""
+
+
+async def rebase(run: Replication, since: Baton, loaded: Loaded) -> Loaded:
+    """What stays of `loaded`, read in the snapshot `since`, once the run goes on in the snapshot that it has now."""
+    same = await _unchanged(run, since, loaded)
+    stays = Loaded({number: chunk for number, chunk in loaded.chunks.items() if number in same})
+    if len(same) == len(loaded.chunks):
+        return stays
+    if stays.rows < WORTH_KEEPING * loaded.rows or not await _sort_out(run, loaded, stays):
+        await _forget_all(run)
+        return Loaded({})
+    return stays
+
+
+async def _unchanged(run: Replication, since: Baton, loaded: Loaded) -> set[int]:
+    plan, snapshot = run.plan, run.shared.snapshot
+    oldest = int(since.identity.partition(":")[0]) % XID_MODULUS
+    chunks = iter([chunk for chunk in plan.chunks if chunk.id in loaded.chunks])
+    same: set[int] = set()
+
+    async def look() -> None:
+        for chunk in chunks:
+            if plan.table.leaves[chunk.leaf].kind != "r":
+                continue
+            async with snapshot.reader() as connection:
+                with Translated(f"cannot look for changes in chunk {chunk.id} of {plan.table.label}"):
+                    rows = source_sql.rows_of(plan.table, chunk, plan.window)
+                    count, newer = await connection.fetchrow(source_sql.count_newer(rows, oldest))
+            if count == loaded.chunks[chunk.id].rows and not newer:
+                same.add(chunk.id)
+
+    with Unwrapped():
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(snapshot.readers, len(loaded.chunks))):
+                tasks.start_soon(look)
+    return same
+
+
+async def _sort_out(run: Replication, loaded: Loaded, stays: Loaded) -> bool:
+    """Deletes the rows of the chunks that do not stay, and their lines in the ledger. False where keys do not tell."""
+    plan, target = run.plan, run.shared.target
+    names = plan.key or plan.table.key
+    fields = {item.source: item for item in plan.fields if not item.target.endswith("__PG_TEXT")}
+    if not names or not fields.keys() >= set(names):
+        return False
+    key = [fields[name] for name in names]
+    landing, keys_name = target.names.ours(run.landing), f"{run.landing}_K"
+    again = [number for number in loaded.chunks if number not in stays.chunks]
+
+    def check(results: list[Result]) -> None:
+        if results[0].rowcount != loaded.rows - stays.rows:
+            raise GateError(f"{plan.table.label}: keys do not tell the rows of its chunks apart")
+
+    try:
+        if not await run.load_keys(plan, key, _chunks(plan.chunks, stays), keys_name):
+            raise SourceError(
+                f"{plan.table.label}: the time was over before the run had moved to a newer snapshot",
+                remedy="the next run tries again", retryable=True, code="deadline",
+            )  # fmt: skip
+        async with target.sessions.session(fresh=True) as session:
+            await session.checked_transaction(
+                [
+                    (target_sql.delete_missing(target.names, landing, keys_name, key), ()),
+                    (target_sql.forget_chunks(target.names, again), [run.run_id]),
+                ],
+                check,
+                doing=f"cannot sort out the changed chunks of {plan.table.label}",
+            )
+    except GateError:
+        return False
+    finally:
+        await run.drop_quietly(target.names.ours(keys_name))
+    return True
+
+
+def _chunks(chunks: Sequence[Chunk], loaded: Loaded) -> list[Chunk]:
+    return [chunk for chunk in chunks if chunk.id in loaded.chunks]
+
+
+async def _forget_all(run: Replication) -> None:
+    target = run.shared.target
+    async for attempt in target.retrying():
+        with attempt:
+            async with target.sessions.session(fresh=True) as session:
+                await session.transaction(
+                    [
+                        (target_sql.delete_all(target.names.ours(run.landing)), ()),
+                        (target_sql.forget_chunks(target.names, None), [run.run_id]),
+                    ],
+                    doing=f"cannot begin {run.plan.table.label} anew",
+                )
