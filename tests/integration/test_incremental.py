@@ -258,7 +258,7 @@ async def test_f23_two_runs_of_one_table_at_once_are_one_run(engine):
     statuses = sorted(receipts["public.t"].status for receipts in both)
     assert statuses == ["COMPLETE", "FAILED"]
     (refused,) = [r["public.t"] for r in both if r["public.t"].status == "FAILED"]
-    assert "is being written by run" in refused.error["message"]
+    assert "is held by run" in refused.error["message"]
     await equal(engine)
 
 
