@@ -29,7 +29,7 @@ SOURCE: Mapping[str, Verdict] = {
     "28000": Verdict(
         "the role may not log in", False, "check source.dsn or source.vault, and the server's pg_hba.conf"
     ),
-    "3D000": Verdict("there is no such database", False, "check its name at the end of source.dsn"),
+    "3D000": Verdict("there is no such database", False, "check the database name at the end of source.dsn"),
     "42501": Verdict("the role lacks a right", False, "GRANT SELECT on the table, USAGE on its schema"),
     "42P01": Verdict("the table is gone", False, "check the name, or run again"),
     "53300": Verdict("the server has no free connection", True, "lower limits.readers, or raise max_connections"),
@@ -57,7 +57,7 @@ SOURCE: Mapping[str, Verdict] = {
     "57P01": Verdict("the server was shut down, or an administrator ended the session", True, "run again"),
     "57P02": Verdict("the server crashed", True, "run again when it is back"),
     "57P03": Verdict("the server is starting or stopping", True, "run again in a moment"),
-    "57P04": Verdict("the database was dropped", False, "check its name at the end of source.dsn"),
+    "57P04": Verdict("the database was dropped", False, "check the database name at the end of source.dsn"),
     "25P03": Verdict(
         "the server ended the session", True, "idle_in_transaction_session_timeout is enforced there: raise it"
     ),

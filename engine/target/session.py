@@ -49,10 +49,12 @@ def translate(error: BaseException, doing: str) -> TargetError:
 
 
 def _number(error: BaseException) -> int:
-    """Connector 4 tells a refused login as 250001 too, which otherwise means that the target was not reached."""
+    """The driver's own, but where connector 4 tells a refused login by the number of a target out of reach."""
     number = getattr(error, "errno", None) or 0
-    if number == _NOT_REACHED and type(error).__name__ == "ForbiddenError":
+    if type(error).__name__ == "ForbiddenError":
         return _HTTP + 403
+    if number == _HTTP + _NOT_REACHED:  # it adds the two where the service is away at the login
+        return _NOT_REACHED
     refused = isinstance(error, driver_errors.DatabaseError) and not isinstance(error, driver_errors.OperationalError)
     return 390100 if number == _NOT_REACHED and refused else number
 

@@ -70,7 +70,7 @@ async def test_a_wrong_password(case):
     role = f"r_{case.engine.database.lower()}"
     await case.engine.source(f"CREATE ROLE {role} LOGIN PASSWORD 'right'")
     dsn = case.engine.dsn.replace("postgres@", f"{role}:{SECRET}@")
-    case.says(case.run({"name": "public.t"}, source={"dsn": dsn}), 1, "password", "source.dsn or source.password")
+    case.says(case.run({"name": "public.t"}, source={"dsn": dsn}), 1, "password", "source.dsn and source.password")
 
 
 def test_a_database_that_is_not_there(case):

@@ -129,6 +129,7 @@ def test_what_the_source_s_driver_raises_is_classified(error, retryable, remedy)
         (driver.OperationalError(msg="upload", errno=253003), True, "bucket"),
         (driver.Error(msg="HTTP 503", errno=290503), True, ""),
         (driver.Error(msg="HTTP 429", errno=290429), True, ""),
+        (driver.Error(msg="HTTP 502 at the login", errno=540001), True, "PrivateLink DNS"),
         (driver.Error(msg="HTTP 404", errno=290404), False, "target.account"),
         (driver.InterfaceError(msg="closed", errno=252006), False, ""),
         (ConnectionResetError(104, "reset"), True, "network path"),
