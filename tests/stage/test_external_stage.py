@@ -28,4 +28,4 @@ async def test_a_full_run_and_a_merge_equal_the_source_and_leave_nothing_in_the_
     )
     await engine.run_one(MERGE, stage=bucket.settings)
     assert await same(engine)
-    assert (bucket.keys(), bucket.uploads()) == ([], [])
+    assert (bucket.objects(), bucket.uploads()) == ([], [])
