@@ -7,7 +7,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench package test-connector4 format lock clean
+.PHONY: help setup demo cloud-local test check bench package test-connector4 format lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -16,6 +16,9 @@ setup: $(VENV)/.installed ## the environment in .venv, from the lock
 
 demo: setup ## PostgreSQL and the warehouse embedded, real data, full then incremental, verified
 	$(BIN)/borealis demo
+
+cloud-local: setup ## the cloud on a laptop: state machine, functions, Vault, standby; what ran where
+	$(BIN)/python -m engine.local.cloud
 
 test: setup ## every test
 	$(BIN)/python -m pytest

@@ -1,6 +1,7 @@
 """AWS with scripted functions behind it: what a function answers is written down, what it was asked is read."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,15 @@ class Machine:
         self.aws = aws
         self.functions = functions
         self.script = script
-        self.dead_letters = aws.queue("dead-letters")
-        self.told = aws.queue("told")
+        self.name = f"machine-{secrets.token_hex(4)}"
+        self.dead_letters = aws.queue(f"{self.name}-dead-letters")
+        self.told = aws.queue(f"{self.name}-told")
         text = definition(
             TEMPLATE, parallel_arn=arn_of("parallel"), worker_arn=arn_of("worker"),
-            dead_letter_queue_url=self.dead_letters, topic_arn=aws.topic("failures", self.told), workers=2,
+            dead_letter_queue_url=self.dead_letters, topic_arn=aws.topic(self.name, self.told), workers=2,
         )  # fmt: skip
         self.text = json.dumps(hurried(json.loads(text)))
-        self.arn = aws.state_machine(self.text)
+        self.arn = aws.state_machine(self.name, self.text)
 
     def answers(self, name: str, *answers: dict[str, Any]) -> None:
         """Of `plan`, `finish` or `group 0`, call by call; the last one is given again."""
@@ -63,16 +65,9 @@ def hurried(value: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def aws_server() -> Iterator[Aws]:
+def aws() -> Iterator[Aws]:
     with Aws() as aws:
         yield aws
-
-
-@pytest.fixture
-def aws(aws_server: Aws) -> Aws:
-    """With nothing in it yet."""
-    aws_server.reset()
-    return aws_server
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import secrets
 
 import pytest
 from botocore.exceptions import ClientError
@@ -13,7 +14,9 @@ from tests.cloud.conftest import CODE
 
 @pytest.fixture
 def client(aws, tmp_path):
-    spec = FunctionSpec("plain.handler", code=CODE, concurrency=1, on_failure=aws.queue("dead-letters"))
+    spec = FunctionSpec(
+        "plain.handler", code=CODE, concurrency=1, on_failure=aws.queue(f"failed-{secrets.token_hex(4)}")
+    )
     with Functions(tmp_path, {"plain": spec}, aws.variables) as functions:
         aws.functions = functions
         yield aws.client("lambda", retries={"total_max_attempts": 1})

@@ -178,13 +178,13 @@ def test_every_task_that_calls_a_function_retries_alike():
     assert {retrier["JitterStrategy"] for retrier in policies[0]} == {"FULL"}
 
 
-def test_a_failure_without_a_cause_is_told_too(machine):
+def test_an_error_of_the_service_is_told_too(machine):
     machine.planned(0)
     machine.answers("plan", {"seconds": 1.5})
     states = json.loads(machine.text)
     states["States"]["Plan"]["TimeoutSeconds"] = 1
     states["States"]["Plan"]["Retry"] = []
-    ended = machine.aws.execute(machine.aws.state_machine(json.dumps(states), "hasty"), REQUEST)
+    ended = machine.aws.execute(machine.aws.state_machine(f"{machine.name}-hasty", json.dumps(states)), REQUEST)
     (letter,) = machine.aws.messages(machine.dead_letters)
     assert json.loads(letter)["error"] == json.loads(ended.cause)
     assert json.loads(ended.cause)["code"] == "States.Timeout"

@@ -1,7 +1,7 @@
 """AWS on a laptop: moto's server on loopback, in this process, with Lambda being the functions of `functions`.
 
-Whoever asks Lambda there, a client or the state machine, gets the real runtime client's answer. Its state is the
-process's own, so one at a time.
+Whoever asks Lambda there, a client or the state machine, gets the real runtime client's answer. What is
+made lives as long as the process, so names should be new; and one at a time, for it is moto itself that is led to them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ import boto3
 from botocore.config import Config
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda_simple.models import LambdaSimpleBackend
-from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
-from moto.core.model_instances import reset_model_data
 from moto.server import ThreadedMotoServer
 
 from engine.local.cloud.functions import ACCOUNT, REGION, Functions, Throttled, UnknownFunction
@@ -56,7 +54,6 @@ class Aws:
     def __enter__(self) -> Self:
         for noisy in ("werkzeug", "moto"):  # a line a request; pages an error that a state machine catches
             logging.getLogger(noisy).setLevel(logging.CRITICAL)
-        self.reset()  # of one before us in this process
         make_atomic()
         default_user_config["lambda"] = {"use_docker": False}
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
@@ -73,12 +70,6 @@ class Aws:
         LambdaSimpleBackend.invoke = self._invoke  # type: ignore[method-assign]
         self._server.stop()
         del os.environ["MOTO_PORT"]
-
-    def reset(self) -> None:
-        """Nothing is there any more."""
-        self.functions = None
-        BackendDict.reset()
-        reset_model_data()
 
     @property
     def variables(self) -> dict[str, str]:
@@ -117,7 +108,7 @@ class Aws:
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return found
 
-    def state_machine(self, definition: str, name: str = "borealis") -> str:
+    def state_machine(self, name: str, definition: str) -> str:
         """A new state machine's ARN."""
         made = self.client("stepfunctions").create_state_machine(name=name, definition=definition, roleArn=ROLE)
         return str(made["stateMachineArn"])
