@@ -171,7 +171,8 @@ async def _fill(primary: PostgresServer) -> None:
 def _warehouse(directory: Path, stack: ExitStack) -> Endpoint:
     """With the database, which is not ours to make."""
     endpoint = stack.enter_context(serve(directory / "warehouse"))
-    with snowflake.connector.connect(**endpoint.connection(), user="admin", password="none") as connection:  # noqa: S106
+    parameters = {**endpoint.connection(), "user": "admin", "password": "none"}
+    with snowflake.connector.connect(**parameters, enable_server_session_keep_alive_auto_detection=False) as connection:
         connection.cursor().execute("CREATE DATABASE DEMO")
     return endpoint
 
