@@ -20,14 +20,14 @@ from secrets import token_hex
 from time import monotonic
 
 import anyio
-import stamina
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from engine.deadline import Deadline
-from engine.errors import BorealisError, SourceError, StageError
+from engine.errors import BorealisError
 from engine.ledger import Assembly, LossCount, WholeChunk
 from engine.model import Chunk, StagedFile
 from engine.plan import TablePlan
+from engine.retrying import retrying
 from engine.source.connection import Connection, Translated
 from engine.source.readers import READERS
 from engine.source.snapshot import Snapshot
@@ -138,13 +138,7 @@ class Pipeline:
         async with ready:
             while chunk := self._next_chunk():
                 began = monotonic()
-                async for attempt in stamina.retry_context(
-                    on=_is_retryable,
-                    attempts=self.limits.attempts,
-                    timeout=self.deadline.timeout_s,
-                    wait_initial=0.5,
-                    wait_max=10,
-                ):
+                async for attempt in retrying(self.limits.attempts, self.deadline):
                     with attempt:
                         self.retries += attempt.num > 1
                         await self._read_chunk(chunk, attempt.num, ready)
@@ -217,10 +211,6 @@ class Pipeline:
                     tries = await self.target.load(self.plan, self.landing, self.run_id, noted)
                 self.retries += tries - 1
             self.loaded |= {chunk.id: chunk for chunk in chunks}
-
-
-def _is_retryable(error: Exception) -> bool:
-    return isinstance(error, (SourceError, StageError)) and error.retryable
 
 
 class Unwrapped:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,10 +11,11 @@ import orjson
 import stamina
 
 from engine.deadline import Deadline
-from engine.errors import BorealisError, LeaseError, StageError
+from engine.errors import LeaseError, StageError
 from engine.ledger import Loaded, WholeChunk, check_copy
 from engine.model import StagedFile
 from engine.plan import TablePlan
+from engine.retrying import retrying
 from engine.sql import target as sql
 from engine.sql.target import Names
 from engine.target.session import Session, SessionPool
@@ -108,11 +109,9 @@ class Target:
         """Where on the stage the files of a table's run are: in the folder of the invocation that began it."""
         return f"{folder_of(run_id)}/{run_id}"
 
-    def retrying(self) -> Any:
-        """The one retry loop at the target, around steps that are safe to repeat."""
-        return stamina.retry_context(
-            on=_is_retryable, attempts=self._attempts, timeout=self._deadline.timeout_s, wait_initial=0.2, wait_max=10
-        )
+    def retrying(self) -> AsyncIterator[stamina.Attempt]:
+        """The retry loop around the steps at the target that are safe to repeat."""
+        return retrying(self._attempts, self._deadline, wait_s=0.2)
 
     async def execute(self, statement: str, parameters: Sequence[Any] = (), *, doing: str) -> list[tuple[Any, ...]]:
         """One statement that may be repeated, on any session."""
@@ -264,10 +263,6 @@ def check_moved(rowcount: int, table: str) -> None:
         raise LeaseError(
             f"another run has published {table} since this one began", remedy="nothing was changed; run again"
         )
-
-
-def _is_retryable(error: Exception) -> bool:
-    return isinstance(error, BorealisError) and error.retryable
 
 
 def _type_of(name: str, length: int | None, precision: int | None, scale: int | None, fraction: int | None) -> str:
