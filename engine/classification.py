@@ -27,7 +27,8 @@ SOURCE: Mapping[str, Verdict] = {
         "the password is wrong", False, "check source.dsn and source.password, or the secret at source.vault"
     ),
     "28000": Verdict(
-        "the role may not log in", False, "check source.dsn or source.vault, and the server's pg_hba.conf"
+        "the role may not log in", False,
+        "check source.dsn or source.vault, and the server's pg_hba.conf; with rds-iam the policy rds-db:connect",
     ),
     "3D000": Verdict("there is no such database", False, "check the database name at the end of source.dsn"),
     "42501": Verdict("the role lacks a right", False, "GRANT SELECT on the table, USAGE on its schema"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -66,33 +68,69 @@ def _with_tls(dsn: str, sslmode: str | None, sslrootcert: str | None) -> str:
     return url._replace(query=urlencode(dict(parse_qsl(url.query)) | wanted)).geturl()
 
 
+@dataclass(slots=True)
+class KeptSessions:
+    """Sessions that a warm function keeps over its invocations, in the one event loop of its process.
+
+    Connections to the source are not kept: a frozen function would hold them against the limit of the database.
+    """
+
+    config: Config | None = None
+    pool: SessionPool | None = None
+
+
 @asynccontextmanager
-async def sessions(config: Config, run_id: str) -> AsyncIterator[SessionPool]:
-    """Sessions at the target: Snowflake, or the embedded warehouse, served from here if nobody serves it yet."""
-    sessions_max = config.limits.loaders + 2
+async def sessions(config: Config, run_id: str, kept: KeptSessions | None = None) -> AsyncIterator[SessionPool]:
+    """Sessions at the target: Snowflake, or the embedded warehouse, served from here if nobody serves it yet.
+
+    With `kept` those of earlier invocations are checked and used again, and left open at the end.
+    """
     if config.target.local is not None:
-        from engine.local.warehouse.process import attach_or_serve  # noqa: PLC0415 - an extra, not in a function's package
-
-        with attach_or_serve(config.target.local) as endpoint:
-            place = f"the embedded warehouse in {config.target.local}"
-            anybody = FixedParameters({"user": "borealis", "password": "none"})
-            async with _pool(endpoint.connection() | _common(config, run_id), place, sessions_max, anybody) as pool:
-                async with pool.session() as session:
-                    await session.execute(create_database(names_of(config)), doing=f"cannot use {place}")
-                yield pool
-        return
-    place = f"Snowflake ({config.target.host or config.target.account})"
-    async with _pool(_place(config) | _common(config, run_id), place, sessions_max, target_logins(config)) as pool:
-        yield pool
+        async with _local(config, run_id, config.target.local) as pool:
+            yield pool
+    elif kept is None:
+        pool = _pool(config, _place(config) | _common(config, run_id), target_logins(config))
+        async with _closing(pool):
+            yield pool
+    else:
+        yield await _again(config, run_id, kept)
 
 
 @asynccontextmanager
-async def _pool(
-    parameters: dict[str, Any], place: str, sessions_max: int, logins: LoginParameters
-) -> AsyncIterator[SessionPool]:
-    pool = SessionPool(parameters, place, sessions_max, logins)
+async def _local(config: Config, run_id: str, directory: Path) -> AsyncIterator[SessionPool]:
+    from engine.local.warehouse.process import attach_or_serve  # noqa: PLC0415 - an extra, not in a function's package
+
+    with attach_or_serve(directory) as endpoint:
+        anybody = FixedParameters({"user": "borealis", "password": "none"})
+        pool = _pool(config, endpoint.connection() | _common(config, run_id), anybody)
+        async with _closing(pool):
+            async with pool.session() as session:
+                await session.execute(create_database(names_of(config)), doing=f"cannot use {pool.place}")
+            yield pool
+
+
+async def _again(config: Config, run_id: str, kept: KeptSessions) -> SessionPool:
+    common = _common(config, run_id)
+    if kept.pool is not None and kept.config == config:
+        await kept.pool.renew(common["session_parameters"])
+        return kept.pool
+    if kept.pool is not None:
+        await kept.pool.close()
+    kept.config, kept.pool = config, _pool(config, _place(config) | common, target_logins(config))
+    return kept.pool
+
+
+def _pool(config: Config, parameters: dict[str, Any], logins: LoginParameters) -> SessionPool:
+    target = config.target
+    is_local = target.local is not None
+    place = f"the embedded warehouse in {target.local}" if is_local else f"Snowflake ({target.host or target.account})"
+    return SessionPool(parameters, place, config.limits.loaders + 2, logins)
+
+
+@asynccontextmanager
+async def _closing(pool: SessionPool) -> AsyncIterator[None]:
     try:
-        yield pool
+        yield
     finally:
         await pool.close()
 

@@ -15,9 +15,10 @@ from functools import partial
 import anyio
 
 from engine import __version__, failures
-from engine.config import Config
+from engine.config import Config, Vault
 from engine.connect import addresses, sessions
 from engine.errors import BorealisError
+from engine.secrets.vault import vault_of
 from engine.source.connection import Address
 from engine.source.facts import facts
 from engine.sql.target import WHO
@@ -107,6 +108,8 @@ def _looks(config: Config, event: HealthEvent) -> Iterator[tuple[str, Look]]:
         yield "source", partial(_source, source)
         if primary is not None:
             yield "primary", partial(_source, primary)
+        if config.vault is not None:
+            yield "vault", partial(_vault, config.vault)
         yield "target", partial(_target, config)
 
 
@@ -124,6 +127,10 @@ async def _source(address: Address) -> tuple[str, str]:
     found = await facts(address)
     place = "standby" if found.standby else "primary"
     return f"PostgreSQL {found.version}", f"{address.place} as {found.user}, {place}"
+
+
+async def _vault(settings: Vault) -> tuple[str, str]:
+    return f"Vault {await vault_of(settings).version()}", settings.address
 
 
 async def _target(config: Config) -> tuple[str, str]:

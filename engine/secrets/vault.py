@@ -54,15 +54,12 @@ class Vault:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        verify = str(settings.ca_file) if settings.ca_file else True
-        self._client: Any = hvac.Client(
-            settings.address, token="", namespace=settings.namespace, verify=verify, timeout=settings.timeout_s
-        )
+        self._client = _client(settings, settings.namespace)
         self._one_at_a_time = anyio.CapacityLimiter(1)
         self._secrets: dict[str, Secret] = {}
         self._api_paths: dict[str, str] = {}
         self._policies: list[str] = []
-        self._token_due = self._token_until = self._token_life_s = 0.0
+        self._token_due = self._token_life_s = 0.0
 
     async def read(self, path: str, *, instead_of: Secret | None = None) -> Secret:
         """The secret at `path`, from memory where it is young enough; `instead_of` is one that a server refused."""
@@ -74,9 +71,9 @@ class Vault:
                 return await self._newer(known)
         return await self._read_with_patience(path, instead_of)
 
-    async def version(self, *, deep: bool = False) -> str:
-        """The server's version, once it answers unsealed; `deep` logs in too."""
-        return await anyio.to_thread.run_sync(self._version, deep, limiter=self._one_at_a_time)
+    async def version(self) -> str:
+        """The server's version, once it is unsealed and we are logged in."""
+        return await anyio.to_thread.run_sync(self._version, limiter=self._one_at_a_time)
 
     async def _newer(self, known: Secret) -> Secret:
         """Where Vault is away, a secret that is still valid does for a while."""
@@ -126,12 +123,10 @@ class Vault:
         doing = f"cannot renew the lease of {known.path}"
         try:
             told = self._send("PUT", "sys/leases/renew", {"lease_id": known.lease_id}, doing=doing)
-        except SecretError as error:
-            if error.retryable:
-                raise
-            return None  # revoked, or over
+        except SecretError:
+            return None  # revoked, or over, which is told as a failure of Vault; where it is one the read says so
         life_s = float(told["lease_duration"])
-        if life_s < known.life_s / 3:
+        if life_s <= known.life_s / 3:
             return None
         due, until = _times(life_s)
         return replace(known, due=due, until=until)
@@ -166,10 +161,17 @@ class Vault:
         return self._send("GET", api_path, doing=doing, wanted=wanted or api_path)
 
     def _send(
-        self, method: str, api_path: str, body: Mapping[str, Any] | None = None, *, doing: str, wanted: str = ""
+        self,
+        method: str,
+        api_path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        doing: str,
+        wanted: str = "",
+        client: Any = None,
     ) -> Mapping[str, Any]:
         try:
-            told = self._client.adapter.request(method, f"/v1/{api_path}", json=body)
+            told = (client or self._client).adapter.request(method, f"/v1/{api_path}", json=body)
         except (hvac.exceptions.VaultError, requests.RequestException) as error:
             # without the cause: it carries the request, and that the token
             raise translate(error, doing, self._settings, wanted, self._policies) from None
@@ -182,26 +184,24 @@ class Vault:
     def _keep_token(self) -> None:
         if time.time() < self._token_due:
             return
-        if not (time.time() < self._token_until and self._renew_token()):
+        if not (self._client.token and self._renew_token()):
             self._log_in()
 
     def _renew_token(self) -> bool:
         try:
             auth = self._send("POST", "auth/token/renew-self", {}, doing="cannot renew Vault's token")["auth"]
-        except SecretError as error:
-            if error.retryable:
-                raise
+        except SecretError:
+            return False  # the same of a token
+        if auth["lease_duration"] <= self._token_life_s / 3:
             return False
-        if 0 < auth["lease_duration"] < self._token_life_s / 3:
-            return False
-        self._token_lives(float(auth["lease_duration"]))
+        self._token_due, _ = _times(float(auth["lease_duration"]))
         return True
 
     def _log_in(self) -> None:
         if self._settings.auth == "token":
             self._client.token = self._token()
             told = self._send("GET", "auth/token/lookup-self", doing="cannot log in to Vault with the token")["data"]
-            life_s, self._policies = float(told["ttl"]), told["policies"]
+            life_s, self._policies = float(told["ttl"]) if told["expire_time"] else math.inf, told["policies"]
         else:
             self._client.token = ""
             request = identity_request(self._settings.region, self._settings.server_id)
@@ -213,10 +213,7 @@ class Vault:
             # leases of the token before end with it
             self._secrets = {path: secret for path, secret in self._secrets.items() if not secret.lease_id}
         self._token_life_s = life_s
-        self._token_lives(life_s)
-
-    def _token_lives(self, life_s: float) -> None:
-        self._token_due, self._token_until = _times(life_s or math.inf)  # 0 is told of a token without an end
+        self._token_due, _ = _times(life_s)
 
     def _token(self) -> str:
         if self._settings.token is not None:
@@ -230,18 +227,22 @@ class Vault:
                 remedy="check vault.token_file and its permissions",
             ) from None
 
-    def _version(self, deep: bool) -> str:
-        doing = "cannot ask Vault how it is"
-        if deep:
-            self._keep_token()
-        told = self._send("GET", "sys/health?standbyok=true&perfstandbyok=true", doing=doing)
-        return str(told["version"])
+    def _version(self) -> str:
+        self._keep_token()
+        doing, path = "cannot ask Vault how it is", "sys/health?standbyok=true&perfstandbyok=true"
+        outside = _client(self._settings, None)  # it is not to be had in a namespace
+        return str(self._send("GET", path, doing=doing, client=outside)["version"])
 
 
 @functools.lru_cache(maxsize=8)
 def vault_of(settings: Settings) -> Vault:
     """The one of this process: a warm function keeps its token and its secrets."""
     return Vault(settings)
+
+
+def _client(settings: Settings, namespace: str | None) -> Any:
+    verify = str(settings.ca_file) if settings.ca_file else True
+    return hvac.Client(settings.address, token="", namespace=namespace, verify=verify, timeout=settings.timeout_s)
 
 
 def _times(life_s: float) -> tuple[float, float]:

@@ -29,6 +29,14 @@ SESSION_PARAMETERS: Mapping[str, object] = {
 """What an account, a user or a role may have set otherwise and our statements depend on."""
 
 
+def alter_session(parameters: Mapping[str, object]) -> str:
+    values = (
+        sf_literal(value) if isinstance(value, str) else str(value).upper()  # a number, TRUE or FALSE
+        for value in parameters.values()
+    )
+    return "ALTER SESSION SET " + ", ".join(f"{name} = {value}" for name, value in zip(parameters, values, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalStage:
     """Where the target reads staged files, and by which right."""

@@ -16,6 +16,7 @@ import snowflake.connector.errors as driver_errors
 
 from engine.classification import TARGET, TARGET_LOGIN_REFUSED, TARGET_VALUES
 from engine.errors import TargetError
+from engine.sql.target import alter_session
 
 logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # its lines quote statements
 
@@ -34,6 +35,8 @@ _NOT_REACHED = 250_001
 _HTTP = 290_000
 """What the driver adds to the status of an HTTP answer that it gave up on."""
 _HTTP_PASSES = (408, 429)
+ANSWER_S = 10
+"""Seconds for a session to prove that it still lives: a hundred times what it takes, and less than a new login may."""
 
 
 def translate(error: BaseException, doing: str) -> TargetError:
@@ -80,6 +83,14 @@ class Session:
             partial(self._execute, statement, parameters), doing or statement.split("(", maxsplit=1)[0][:80]
         )
 
+    async def answers(self, statement: str) -> bool:
+        """Whether the session, not used for a while, still takes a statement."""
+        try:
+            await self._in_thread(partial(self._execute, statement, (), timeout=ANSWER_S), "cannot use a session again")
+        except TargetError:
+            return False
+        return True
+
     async def transaction(self, statements: Sequence[tuple[str, Sequence[Any]]], *, doing: str) -> list[Result]:
         """BEGIN, the statements, COMMIT; ROLLBACK after any error. One hop to the thread."""
         return await self._in_thread(partial(self._transaction, statements, lambda _: None), doing)
@@ -110,10 +121,10 @@ class Session:
             raise
         return results
 
-    def _execute(self, statement: str, parameters: Sequence[Any]) -> Result:
+    def _execute(self, statement: str, parameters: Sequence[Any], timeout: int | None = None) -> Result:
         self.statements += 1
         with self._connection.cursor() as cursor:
-            cursor.execute(statement, tuple(parameters) or None)
+            cursor.execute(statement, tuple(parameters) or None, timeout=timeout)
             columns = tuple(column.name for column in cursor.description or ())
             return Result(cursor.fetchall() if columns else [], cursor.rowcount or 0, columns)
 
@@ -141,7 +152,7 @@ class SessionPool:
 
     def __init__(self, parameters: Mapping[str, Any], place: str, sessions_max: int, logins: LoginParameters) -> None:
         self._parameters = parameters
-        self._place = place
+        self.place = place
         self._logins = logins
         self._slots = anyio.Semaphore(sessions_max)
         self._limiter = anyio.CapacityLimiter(sessions_max + 1)
@@ -168,6 +179,25 @@ class SessionPool:
                 self.statements += session.statements - before
             self._idle.append(session)
 
+    async def renew(self, session_parameters: Mapping[str, Any]) -> None:
+        """After a pause: sets up idle sessions for the next run, and throws away those that are gone.
+
+        One short statement each, side by side; it is the check and the setting in one.
+        """
+        self._parameters = {**self._parameters, "session_parameters": session_parameters}
+        statement = alter_session(session_parameters)
+        idle, self._idle = self._idle, []
+
+        async def keep(session: Session) -> None:
+            if await session.answers(statement):
+                self._idle.append(session)
+            else:
+                await anyio.to_thread.run_sync(session.close)
+
+        async with anyio.create_task_group() as tasks:
+            for session in idle:
+                tasks.start_soon(keep, session)
+
     async def _open(self) -> Session:
         login = await self._logins()
         try:
@@ -185,7 +215,7 @@ class SessionPool:
         try:
             connection = await anyio.to_thread.run_sync(connect, limiter=self._limiter)
         except (driver_errors.Error, OSError) as error:
-            raise translate(error, f"cannot connect to {self._place}") from error
+            raise translate(error, f"cannot connect to {self.place}") from error
         return Session(connection, self._limiter)
 
     async def close(self) -> None:

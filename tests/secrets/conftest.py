@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from engine.config_cloud import Vault as Settings
+from engine.local.postgres import PostgresServer
 from engine.local.vault import OpenBao
 from engine.local.vault_iam import IamFront, Identity, Sts
 from engine.secrets.vault import Vault
@@ -33,6 +34,13 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
         server.put("kv/aurora", user="reader", password="first")
         server.allow("reader", "kv/data/aurora")
         yield server
+
+
+@pytest.fixture(scope="session")
+def dynamic(bao: OpenBao, postgres: PostgresServer) -> OpenBao:
+    """`bao`, which makes logins in `postgres` too: at `database/creds/ROLE`, for roles made with `database_role`."""
+    bao.enable_database(f"127.0.0.1:{postgres.port}/postgres", "postgres", "no password is asked of it here")
+    return bao
 
 
 @pytest.fixture(scope="session")

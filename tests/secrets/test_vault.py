@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import hvac
 import pytest
 
 from engine.errors import SecretError
@@ -111,7 +112,7 @@ async def test_a_token_is_renewed_when_it_is_used_with_a_third_left(bao, with_to
     token = bao.token("reader", ttl_s=3)
     vault = with_token(token=token)
     for _ in range(5):
-        await vault.version(deep=True)
+        await vault.version()
         await asyncio.sleep(1)
     assert bao.client.auth.token.lookup(token)["data"]["ttl"] >= 1
 
@@ -175,7 +176,18 @@ async def test_what_is_not_vault_is_told(with_token, plain_server):
 
 
 async def test_the_version_is_that_of_the_server(with_token):
-    assert (await with_token().version(deep=True)).startswith("2.")
+    assert (await with_token().version()).startswith("2.")
+
+
+async def test_a_namespace_is_where_its_paths_are(bao, with_token):
+    bao.client.adapter.post("/v1/sys/namespaces/team", json={})
+    there = hvac.Client(bao.address, token=bao.root_token, namespace="team")
+    there.sys.enable_secrets_engine("kv", path="kv", options={"version": "1"})
+    there.secrets.kv.v1.create_or_update_secret("aurora", secret={"password": "of the team"}, mount_point="kv")
+    vault = with_token(token=bao.root_token, namespace="team")
+    assert (await vault.read("kv/aurora")).values == {"password": "of the team"}
+    assert await vault.version()
+    there.adapter.close()
 
 
 async def test_nothing_secret_stands_in_a_repr(bao, with_token):

@@ -181,6 +181,8 @@ def test_all_faults_are_reported_at_once_each_with_its_path_and_remedy():
             {"account": "A", "user": "U", "private_key": "k", "private_key_file": "f"},
             "target.private_key, target.private_key_file: exclude each other",
         ),
+        ({"account": "A", "vault": "kv/x"}, "target.vault: needs to know where Vault is; add [vault]"),
+        ({"local": "w", "vault": "kv/x"}, "target.local, target.vault: exclude each other"),
         ({"local": "w", "schema": "x" * 300}, "target.schema: must have at most 240 characters"),
         ({"local": "w", "database": 'a"b'}, "target.database: is not a name"),
     ],
@@ -324,3 +326,9 @@ def test_a_type_is_normalised(text, type_):
 def test_relative_paths_start_from_the_base():
     config = parse(values(limits={"spool_dir": "spool"}), base=Path("/srv/borealis"))
     assert config.limits.spool_dir == Path("/srv/borealis/spool")
+
+
+def test_a_login_in_vault_needs_no_other():
+    target = {"account": "A", "database": "D", "schema": "S", "vault": "kv/snowflake"}
+    vault = {"address": "https://vault.example.com:8200", "role": "borealis"}
+    parse({**values(), "target": target, "vault": vault})

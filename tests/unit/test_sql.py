@@ -183,3 +183,10 @@ def test_the_checksum_is_the_sum_of_the_low_60_bits_of_each_row_s_md5():
         "MD5_NUMBER_LOWER64(COALESCE(TO_VARCHAR(\"ID\"), '~')), "
         "1152921504606846975)), 0) FROM t"
     )
+
+
+def test_a_session_is_set_up_in_one_statement():
+    parameters = {"AUTOCOMMIT": True, "LOCK_TIMEOUT": 77, "QUERY_TAG": """{"tag":"it's"}"""}
+    assert target.alter_session(parameters) == (
+        """ALTER SESSION SET AUTOCOMMIT = TRUE, LOCK_TIMEOUT = 77, QUERY_TAG = '{"tag":"it''s"}'"""
+    )
