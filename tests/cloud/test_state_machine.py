@@ -170,6 +170,19 @@ def test_executions_at_the_same_time_do_not_mix(machine):
     assert {each["correlation_id"] for each in machine.asked("group 0")} == {each.arn for each in ended}
 
 
+def test_all_functions_of_an_execution_are_in_the_trace_of_who_started_it(machine):
+    machine.planned(0, 1)
+    trace_id = "Root=1-6b04381d-5f1e4bfeccf8181e0131f36a;Parent=567c1c8180e3b70b;Sampled=1"
+    client = machine.aws.client("stepfunctions")
+    started = client.start_execution(stateMachineArn=machine.arn, name="traced", input="{}", traceHeader=trace_id)
+    machine.aws.execution(started["executionArn"], seconds=20)
+    assert [each.trace_id for each in machine.functions.trace] == [trace_id] * 4
+    machine.execute(REQUEST)
+    others = {each.trace_id for each in machine.functions.trace[4:]}
+    assert len(others) == 1
+    assert trace_id not in others
+
+
 def test_every_task_that_calls_a_function_retries_alike():
     states = json.loads(TEMPLATE.read_text(encoding="utf-8").replace("${workers}", "8"))["States"]
     tasks = [states["Plan"], states["Finish"], states["Work"]["ItemProcessor"]["States"]["Copy"]]

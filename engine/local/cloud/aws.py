@@ -23,8 +23,9 @@ from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.config import default_user_config
 from moto.server import ThreadedMotoServer
+from moto.stepfunctions.responses import StepFunctionResponse
 
-from engine.local.cloud.functions import ACCOUNT, REGION, Functions, Throttled, UnknownFunction
+from engine.local.cloud.functions import ACCOUNT, REGION, Functions, Throttled, UnknownFunction, new_trace_id
 from engine.local.dynamodb import make_atomic
 
 KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
@@ -49,6 +50,7 @@ class Aws:
 
     def __init__(self) -> None:
         self.functions: Functions | None = None
+        self._traces: dict[str, str] = {}
         self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 
     def __enter__(self) -> Self:
@@ -61,12 +63,15 @@ class Aws:
         self.url = "http://{}:{}".format(*self._server.get_host_and_port())
         os.environ["MOTO_PORT"] = self.url.rsplit(":", 1)[1]  # where its state machines find the services
         self._invoke = LambdaSimpleBackend.invoke
+        self._start = StepFunctionResponse.start_execution
+        StepFunctionResponse.start_execution = self._traced()  # type: ignore[method-assign]
         LambdaSimpleBackend.invoke = self._route()  # type: ignore[method-assign]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        StepFunctionResponse.start_execution = self._start  # type: ignore[method-assign]
         LambdaSimpleBackend.invoke = self._invoke  # type: ignore[method-assign]
         self._server.stop()
         del os.environ["MOTO_PORT"]
@@ -131,6 +136,18 @@ class Aws:
         output = json.loads(found["output"]) if found.get("output") else None
         return Execution(arn, found["status"], output, found.get("error"), found.get("cause"))
 
+    def _traced(self) -> Any:
+        """Around moto's own, which passes over whose trace an execution belongs to: its functions then see it."""
+
+        def start_execution(request: Any) -> Any:
+            asked = json.loads(request.body)
+            execution = f"{asked['stateMachineArn'].replace(':stateMachine:', ':execution:')}:{asked.get('name')}"
+            given = asked.get("traceHeader") or request.headers.get("X-Amzn-Trace-Id")
+            self._traces[execution] = given or new_trace_id()
+            return self._start(request)
+
+        return start_execution
+
     def _route(self) -> Any:
         """In the place of moto's own function, which answers without running anything."""
 
@@ -145,7 +162,8 @@ class Aws:
             del qualifier
             assert self.functions is not None, "no functions are deployed"
             name, event = function_name.rsplit(":", 1)[-1], json.loads(body or b"{}")
-            trace_id = headers.get("X-Amzn-Trace-Id", "")
+            execution = event.get("execution") or event.get("correlation_id")
+            trace_id = headers.get("X-Amzn-Trace-Id") or self._traces.get(execution, "")
             try:
                 if headers.get("X-Amz-Invocation-Type") == "Event":
                     self.functions.send(name, event, trace_id=trace_id)

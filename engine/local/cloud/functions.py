@@ -45,6 +45,8 @@ class Answer:
     function: str
     environment: str
     request_id: str
+    trace_id: str
+    """`Root=1-...;Parent=...;Sampled=1`, as the function saw it."""
     event: Any
     cold: bool
     started_at: float
@@ -100,7 +102,7 @@ class Functions:
         """Blocks until it has ended. Throttled, UnknownFunction; what goes wrong inside is in the answer."""
         if name not in self.specs:
             raise UnknownFunction(name)
-        return self._invoke(name, event, request_id or str(uuid.uuid4()), trace_id or _new_trace_id())
+        return self._invoke(name, event, request_id or str(uuid.uuid4()), trace_id or new_trace_id())
 
     def send(self, name: str, event: Any, *, request_id: str = "", trace_id: str = "") -> None:
         """The asynchronous invocation (`Event`): retried on a fault, then sent to its destination on failure."""
@@ -108,7 +110,7 @@ class Functions:
             raise UnknownFunction(name)
         with self._changed:
             self._underway += 1
-        arguments = (name, event, request_id or str(uuid.uuid4()), trace_id or _new_trace_id())
+        arguments = (name, event, request_id or str(uuid.uuid4()), trace_id or new_trace_id())
         threading.Thread(target=self._deliver, args=arguments, daemon=True).start()
 
     def settle(self, seconds: float) -> bool:
@@ -160,7 +162,7 @@ class Functions:
             log.seek(log_from)
             logs = log.read().decode(errors="replace").splitlines()
         answer = Answer(
-            name, environment.id, request_id, event, cold, started_at, ended.outcome, answered, ended.seconds,
+            name, environment.id, request_id, trace_id, event, cold, started_at, ended.outcome, answered, ended.seconds,
             environment.init_s if cold else 0.0, ended.remaining_s, environment.memory_mb, logs,
         )  # fmt: skip
         self.trace.append(answer)
@@ -281,5 +283,5 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _new_trace_id() -> str:
+def new_trace_id() -> str:
     return f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=1"
