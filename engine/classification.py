@@ -128,6 +128,10 @@ TARGET: Mapping[int, Verdict] = {
         "it does not exist, or the role may not use it", False, "check the name and the grants"
     ),
     3001: Verdict("the role lacks a right", False, "GRANT the missing privilege to it"),
+    91003: Verdict(
+        "the external stage cannot be read", False,
+        "let the role of stage.storage_integration read below stage.url, and use its KMS key",
+    ),
     100072: Verdict("a NULL in a column that is NOT NULL at the target", False, "allow NULL there, or mend the rows"),
     100076: Verdict(
         "the staged file did not decompress", True, "run again, or set limits.codec to the other codec"
@@ -184,6 +188,9 @@ AWS: Mapping[str, Verdict] = {
     "ResourceNotFoundException": Verdict("it is not there", False, "check its name and region"),
     "ParameterNotFound": Verdict("there is no such parameter", False, "check its name and region"),
     "NoSuchBucket": Verdict("there is no such bucket", False, "check its name"),
+    "NoSuchUpload": Verdict("the upload has ended, or was given up", True, _WAIT),
+    "PermanentRedirect": Verdict("the bucket is in another region", False, "set aws.region to the bucket's"),
+    "AuthorizationHeaderMalformed": Verdict("the bucket is in another region", False, "set aws.region to the bucket's"),
     "NoSuchKey": Verdict("there is no such object", False, "check its key"),
     "StateMachineDoesNotExist": Verdict("there is no such state machine", False, "check aws.state_machine"),
     "AWS.SimpleQueueService.NonExistentQueue": Verdict("there is no such queue", False, "check aws.dead_letter_queue"),

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import orjson
 
 from engine.checksum import source_checksum, target_checksum
 from engine.config import Config
 from engine.connect import addresses
 from engine.errors import BorealisError
+from engine.model import Field
 from engine.plan import TablePlan
 from engine.runs import plans_of
 from engine.source.connection import Address, Translated
 from engine.source.facts import facts
+from engine.spool import SUFFIXES, compressor
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
-from engine.wiring import Opened, Refused, choose_tables, looking, parts, target_key
+from engine.sql.source import END
+from engine.sql.target import landing_name
+from engine.wiring import Opened, Parts, Refused, choose_tables, looking, parts, target_key
 
 # --- check ------------------------------------------------------------------------------------------------------
 
@@ -71,6 +76,9 @@ async def check(config: Config) -> CheckReport:
             target_sql.WHO, doing="cannot ask the target who we are"
         )
         details.append(f"Snowflake {version}, account {account}, role {role}, warehouse {warehouse}")
+    if config.stage.url is not None and report.items[-1].ok:
+        async with report.looking("stage") as details, parts(config) as made:
+            await _try_stage(made, details)
     planned: list[TablePlan | Refused] = []
     if report.ok:
         async with report.looking("tables") as details:
@@ -92,6 +100,32 @@ async def _look_at_source(address: Address, details: list[str]) -> None:
     details.append("sees open transactions of others" if found.sees_all else "does not see open transactions of others")
     if found.standby_settings:
         details.append(found.standby_settings)
+
+
+_PROBE = Field("probe", "PROBE", "VARCHAR", select="probe", quoted=True)
+
+
+async def _try_stage(made: Parts, details: list[str]) -> None:
+    """Writes to the bucket and lets the target load from it, as a run does; nothing of it stays."""
+    target, bucket, codec = made.target, made.bucket, made.config.limits.codec
+    assert bucket is not None
+    run_id, name = f"{made.run_id}_0", f"probe.{SUFFIXES[codec]}"
+    names, folder, landing = target.names, target.folder(run_id), landing_name(_PROBE.target, run_id)
+    details.append(f"{bucket.url}, region {await bucket.region()}")
+    packer = compressor(codec, 1)
+    content = packer.compress(f'"probe","{END}"\n'.encode()) + packer.flush()
+    create = target_sql.create_landing(names, landing, [_PROBE], "", transient=True)
+    copy = target_sql.copy_into(names, names.ours(landing), [_PROBE], folder, [name], codec=codec, force=False)
+    try:
+        await bucket.probe(f"{folder}/{name}", content)
+        await target.execute(create, doing="cannot make a table to try the stage with")
+        await target.execute(copy, doing=f"cannot load from {bucket.url}")
+        await bucket.remove(made.run_id)
+    finally:
+        with anyio.CancelScope(shield=True), suppress(BorealisError):
+            await target.execute(target_sql.drop(names.ours(landing)), doing="cannot drop that table")
+            await bucket.remove(made.run_id)
+    details.append("written, loaded by the target and deleted again")
 
 
 # --- verify -----------------------------------------------------------------------------------------------------

@@ -89,11 +89,11 @@ def create_database(names: Names) -> str:
 
 
 def create_ground(names: Names) -> list[str]:
-    """Both schemas, the stage, the ledger and the watermarks; each statement may be repeated."""
+    """Both schemas, the internal stage, the ledger and the watermarks; each statement may be repeated."""
     return [
         f"CREATE SCHEMA IF NOT EXISTS {quote(names.database)}.{quote(names.schema)}",
         f"CREATE SCHEMA IF NOT EXISTS {quote(names.database)}.{quote(names.state_schema)}",
-        create_stage(names),
+        f"CREATE STAGE IF NOT EXISTS {names.ours('STAGE')} ENCRYPTION = (TYPE = 'SNOWFLAKE_FULL')",
         (
             f'CREATE TABLE IF NOT EXISTS {names.ours("LEDGER")} ("RUN_ID" VARCHAR, "TABLE_NAME" VARCHAR,'
             ' "CHUNK" NUMBER(10,0), "ROWS" NUMBER(19,0), "FILES" NUMBER(10,0), "BYTES" NUMBER(19,0),'
@@ -107,16 +107,13 @@ def create_ground(names: Names) -> list[str]:
     ]
 
 
-def create_stage(names: Names) -> str:
-    """An external stage needs no encryption said: S3 decrypts what a KMS key has encrypted for who may use the key."""
-    if names.external is None:
-        more = "ENCRYPTION = (TYPE = 'SNOWFLAKE_FULL')"
-    else:
-        integration = quote(names.external.integration)
-        more = (
-            f"URL = {sf_literal(names.external.url)} STORAGE_INTEGRATION = {integration} DIRECTORY = (ENABLE = FALSE)"
-        )
-    return f"CREATE STAGE IF NOT EXISTS {names.ours(names.stage_name)} {more}"
+def create_external_stage(names: Names) -> str:
+    """It needs no encryption said: S3 decrypts what a KMS key has encrypted, for who may use the key."""
+    assert names.external is not None
+    return (
+        f"CREATE STAGE IF NOT EXISTS {names.ours(names.stage_name)} URL = {sf_literal(names.external.url)}"
+        f" STORAGE_INTEGRATION = {quote(names.external.integration)} DIRECTORY = (ENABLE = FALSE)"
+    )
 
 
 def show_stages(names: Names) -> str:

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from engine.errors import StageError
 from engine.stage.faults import translated
 
-ABORT_S = 10.0
+ABORT_S = 3.0
 """Seconds that giving up an upload may take from a run that ends; what is left then is swept by a later run."""
 KEYS_MAX = 1000
 """Of one DeleteObjects (S3 API reference)."""
@@ -56,6 +56,11 @@ class S3Stage:
             if sink is not None and not sink.whole:
                 with anyio.move_on_after(ABORT_S, shield=True), suppress(StageError):
                     await sink.discard()
+
+    async def probe(self, path: str, content: bytes) -> None:
+        """Writes a file, and begins an upload that is left for `remove`: with that all that a run has to do here."""
+        await self.call("put_object", Key=self._root + path, Body=content, **self.encryption)
+        await self.call("create_multipart_upload", Key=f"{self._root}{path}.parts", **self.encryption)
 
     async def region(self) -> str | None:
         """Where the bucket is; S3 tells it even to whom it denies the bucket."""

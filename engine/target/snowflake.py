@@ -134,12 +134,12 @@ class Target:
             await self._prepare_stage(self.names.external.url)
 
     async def _prepare_stage(self, url: str) -> None:
-        """The external stage may have been added to the settings later, or its address changed."""
+        """The external stage may come into the settings later than our tables, and its address may change there."""
         rows = await self.execute(sql.show_stages(self.names), doing="cannot list the target's stages")
         found = {str(row[1]): str(row[4]) for row in rows}
         name = self.names.stage_name
         if name not in found:
-            await self.execute(sql.create_stage(self.names), doing="cannot make the external stage")
+            await self.execute(sql.create_external_stage(self.names), doing="cannot make the external stage")
         elif found[name].rstrip("/") != url.rstrip("/"):
             raise StageError(
                 f"the stage {self.names.ours(name)} reads {found[name]}, stage.url is {url}",

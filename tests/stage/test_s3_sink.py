@@ -129,11 +129,11 @@ async def test_faults_name_the_bucket_and_the_remedy(bucket, monkeypatch):
         return caught.value
 
     missing = await refused("s3://not-there-at-all/prod")
-    assert "there is no bucket for s3://not-there-at-all/prod" in str(missing)
+    assert "s3://not-there-at-all/prod refuses PutObject: there is no such bucket" in str(missing)
     assert "stage.url" in missing.remedy
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     unreached = await refused(bucket.url)
-    assert "cannot reach s3://" in str(unreached)
+    assert "prod cannot be reached: the service cannot be reached" in str(unreached)
     assert unreached.retryable
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -143,7 +143,7 @@ async def test_faults_name_the_bucket_and_the_remedy(bucket, monkeypatch):
 @pytest.mark.parametrize(
     ("code", "told", "message", "remedy", "retryable"),
     [
-        ("NoSuchUpload", "", "knows no such upload", "run again", True),
+        ("NoSuchUpload", "", "the upload has ended", "run again", True),
         ("SlowDown", "", "too many requests", "run again", True),
         ("KMS.DisabledException", "", "its KMS key may not be used", "stage.kms_key", False),
         ("AccessDenied", "not authorized to perform: kms:GenerateDataKey", "its KMS key", "kms:Decrypt", False),
