@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import anyio.to_thread
@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives import serialization
 from engine.config import Config
 from engine.errors import ConfigError, SecretError
 from engine.secrets.aws import database_token
-from engine.secrets.vault import Secret, Vault, vault_of
 from engine.source.connection import FixedLogin, Login, Logins
 from engine.target.session import FixedParameters, LoginParameters
+
+if TYPE_CHECKING:
+    from engine.secrets.vault import Secret, Vault
 
 
 def source_logins(config: Config, dsn: str) -> Logins:
@@ -40,6 +42,8 @@ def target_logins(config: Config) -> LoginParameters:
 
 def _vault(config: Config) -> Vault:
     assert config.vault is not None, "a path in Vault without [vault] is refused with the configuration"
+    from engine.secrets.vault import vault_of  # noqa: PLC0415 0.1 s that only who has a Vault should wait
+
     return vault_of(config.vault)
 
 
