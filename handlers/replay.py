@@ -7,7 +7,7 @@ of the same message is the same event: its key, or the execution's name, is made
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,8 @@ def _read(message: Mapping[str, Any]) -> Replayed:
     result = Replayed(message["MessageId"])
     try:
         body = orjson.loads(message["Body"])
+        if not isinstance(body, dict):
+            raise TypeError  # noqa: TRY301 told below, like everything that is not as it should be
         if "requestPayload" in body:
             _read_record(result, body)
         else:
@@ -99,7 +101,14 @@ def _read_letter(result: Replayed, letter: Mapping[str, Any]) -> None:
     result.run_id = letter["run_id"]
     result.correlation_id = letter["correlation_id"]
     result.failed_at = letter["time"]
-    result.failure = f"{letter['error']['code']}: {letter['error']['message']}"
+    result.failure = f"{letter['error']['code']}: {_said(letter['error']['message'])}"
+
+
+def _said(message: str) -> str:
+    """The state machine passes a function's error on as the JSON that it came in."""
+    with suppress(ValueError, LookupError, TypeError):
+        return str(orjson.loads(message)["errorMessage"])
+    return message
 
 
 def _read_record(result: Replayed, record: Mapping[str, Any]) -> None:

@@ -138,12 +138,12 @@ def test_what_is_left_of_a_failure_is_enough_to_replay_it(machine, name, run_id,
 def test_a_letter_of_the_state_machine_can_be_replayed(machine, monkeypatch):
     machine.planned(0)
     passes = json.loads((machine.script / "plan.json").read_text())
-    machine.answers("plan", {"raise": "FatalError"}, *passes)
+    machine.answers("plan", {"raise": "FatalError", "message": "public.a is gone"}, *passes)
     machine.execute(REQUEST)
     for name, value in {**machine.aws.variables, "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
     (replayed,) = anyio.run(functools.partial(replay, machine.dead_letters, None, most=10, dry_run=False))
-    assert (replayed.sent, replayed.goes_to) == (True, machine.arn)
+    assert (replayed.sent, replayed.goes_to, replayed.failure) == (True, machine.arn, "FatalError: public.a is gone")
     arn = f"{machine.arn.replace(':stateMachine:', ':execution:')}:replay-{replayed.message_id}"
     assert machine.aws.execution(arn, seconds=20).status == "SUCCEEDED"
     assert machine.asked("plan")[1]["request"] == {**REQUEST, "idempotency_key": f"replay-{replayed.message_id}"}
