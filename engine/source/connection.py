@@ -157,8 +157,8 @@ def translate(error: BaseException, doing: str) -> BorealisError | None:
         return _unreached(doing, "unreached", error.strerror)
     if isinstance(error, asyncpg.InterfaceError) and "closed" not in str(error) and "lost" not in str(error):
         return _unreached(doing, "refused by the driver", str(error))
-    if isinstance(error, (asyncpg.InterfaceError, ConnectionError, EOFError)):
-        return _unreached(doing, "lost")
+    if isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError, EOFError)):
+        return _unreached(doing, "lost")  # an internal one is raised where the server's farewell was read, its end not
     if isinstance(error, TimeoutError):
         return _unreached(doing, "silent")
     if isinstance(error, OSError):

@@ -102,6 +102,7 @@ def test_the_driver_knows_each_sqlstate_of_the_table(state):
         (ConnectionRefusedError(111, "Connection refused"), True, "check the host and port"),
         (ConnectionResetError(104, "reset"), True, "run again"),
         (asyncpg.InterfaceError("the underlying connection is closed"), True, "run again"),
+        (asyncpg.InternalClientError("cannot switch to state 18; another operation (2) is in progress"), True, "again"),
         (asyncpg.InterfaceError("unexpected authorization method"), False, "check source.dsn"),
         (TimeoutError(), True, "security groups"),
         (OSError(-2, "Name or service not known"), True, "check the host and port"),
