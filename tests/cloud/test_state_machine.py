@@ -22,11 +22,19 @@ def test_groups_are_planned_copied_and_finished(machine):
         "COMPLETE",
         [{"table": "public.a"}],
     )
-    assert machine.asked("plan") == [{"step": "plan", "execution": ended.arn, "request": REQUEST, "round": 1}]
+    ids = {"execution": ended.arn, "correlation_id": ended.arn}
+    request = {**REQUEST, "correlation_id": ended.arn}
+    assert machine.asked("plan") == [{"step": "plan", **ids, "request": request, "round": 1}]
     for group in (0, 1, 2):
-        assert machine.asked(f"group {group}") == [{"run_id": RUN, "group": group, "correlation_id": ended.arn}]
-    assert machine.asked("finish") == [{"step": "finish", "execution": ended.arn, "run_id": RUN, "round": 1}]
+        assert machine.asked(f"group {group}") == [{"run_id": RUN, "group": group, **ids}]
+    assert machine.asked("finish") == [{"step": "finish", **ids, "run_id": RUN, "round": 1}]
     assert machine.aws.messages(machine.dead_letters) == []
+
+
+def test_the_correlation_id_of_a_request_is_in_every_event(machine):
+    machine.planned(0)
+    machine.execute({"correlation_id": "7a"})
+    assert [each.event["correlation_id"] for each in machine.functions.trace] == ["7a"] * 3
 
 
 def test_a_run_with_nothing_to_copy_is_finished_all_the_same(machine):
@@ -48,8 +56,8 @@ def test_what_is_left_is_planned_again_in_the_next_round(machine):
     )
     ended = machine.execute(REQUEST)
     assert (ended.status, ended.output["round"]) == ("SUCCEEDED", 3)
-    again = {"step": "plan", "execution": ended.arn, "request": REQUEST, "run_id": RUN}
-    assert machine.asked("plan")[1:] == [{**again, "round": 2}, {**again, "round": 3}]
+    first, *others = machine.asked("plan")
+    assert others == [{**first, "run_id": RUN, "round": 2}, {**first, "run_id": RUN, "round": 3}]
     assert len(machine.asked("group 0")) == 3
 
 
@@ -126,12 +134,12 @@ def test_what_is_left_of_a_failure_is_enough_to_replay_it(machine, name, run_id,
     assert letter == {
         "function": None,
         "state_machine": machine.arn,
-        "event": REQUEST,
+        "event": {**REQUEST, "correlation_id": ended.arn},
         "run_id": run_id,
         "correlation_id": ended.arn,
     }
     (text,) = machine.aws.messages(machine.told)
-    assert text.startswith(f"An execution of {machine.arn} has failed with {error}: ")
+    assert text.startswith(f"The execution {ended.arn} has failed with {error}: ")
     assert f" Correlation id: {ended.arn}. " in text
 
 
@@ -146,7 +154,13 @@ def test_a_letter_of_the_state_machine_can_be_replayed(machine, monkeypatch):
     assert (replayed.sent, replayed.goes_to, replayed.failure) == (True, machine.arn, "FatalError: public.a is gone")
     arn = f"{machine.arn.replace(':stateMachine:', ':execution:')}:replay-{replayed.message_id}"
     assert machine.aws.execution(arn, seconds=20).status == "SUCCEEDED"
-    assert machine.asked("plan")[1]["request"] == {**REQUEST, "idempotency_key": f"replay-{replayed.message_id}"}
+    assert (
+        machine.asked("plan")[1]["request"].items()
+        >= {
+            **machine.asked("plan")[0]["request"],
+            "idempotency_key": f"replay-{replayed.message_id}",
+        }.items()
+    )
     assert machine.aws.messages(machine.dead_letters) == []
 
 
