@@ -185,8 +185,9 @@ def plan(
 
 def _plan(config: Config, names: list[str], *, full: bool, as_json: bool) -> int:
     from engine import runs
+    from engine.wiring import Wanted
 
-    plans: list[dict[str, Any]] = [each.to_json() for each in _await(runs.plans_of, config, names, full=full)]
+    plans: list[dict[str, Any]] = [each.to_json() for each in _await(runs.plans_of, config, Wanted(names, full=full))]
     refused = [fault for each in plans for fault in each.get("faults", [])]
     if as_json:
         _print_json({"status": "FAILED" if refused else "COMPLETE", "tables": plans})
@@ -217,9 +218,10 @@ def run(
     if dry_run:
         return _plan(configured, names or [], full=full, as_json=as_json)
     from engine import runs
+    from engine.wiring import Wanted
 
     with render.observing() as observer:
-        receipts = _await(runs.run, configured, names or [], full=full, observer=observer)
+        receipts = _await(runs.run, configured, Wanted(names or [], full=full), observer=observer)
     status = overall(receipts)
     if as_json:
         _print_json({"status": status, "run_id": receipts[0].run_id if receipts else None, "tables": receipts})

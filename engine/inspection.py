@@ -25,7 +25,7 @@ from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.sql.source import END
 from engine.sql.target import landing_name
-from engine.wiring import Opened, Parts, Refused, choose_tables, looking, parts, target_key
+from engine.wiring import Opened, Parts, Refused, Wanted, choose_tables, looking, parts, target_key
 
 # --- check ------------------------------------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ async def check(config: Config) -> CheckReport:
     planned: list[TablePlan | Refused] = []
     if report.ok:
         async with report.looking("tables") as details:
-            planned += await plans_of(config, ())
+            planned += await plans_of(config, Wanted())
             details.append(f"{len(planned)} tables")
         for each in planned:
             if isinstance(each, Refused):
@@ -156,7 +156,7 @@ class VerifyResult:
 
 async def verify(config: Config, names: Sequence[str], *, level: str = "checksum") -> list[VerifyResult]:
     """Counts the rows, or sums their checksums, at both sides."""
-    async with looking(config, names) as (made, found):
+    async with looking(config, Wanted(names)) as (made, found):
         plans, refused = await found.plan_all(full=True)
         results = [
             VerifyResult(each.label, made.target.names.table(each.target_name), level, error="\n".join(each.faults))
@@ -201,7 +201,7 @@ async def _compare(target: Any, found: Opened, plan: TablePlan, level: str) -> V
 async def status(config: Config, names: Sequence[str]) -> list[dict[str, Any]]:
     """A line a table: its watermark, how far that is behind, its last receipt, who holds its lease."""
     async with parts(config) as made:
-        chosen = await choose_tables(config, names)
+        chosen = await choose_tables(config, Wanted(names))
         await made.target.prepare_ground()
         catalogue = await made.target.catalogue()
         receipts = await made.state.last_receipts()

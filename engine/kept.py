@@ -21,6 +21,8 @@ from engine.source.snapshot import Baton
 from engine.state.port import Lease, State
 from engine.target.snowflake import TargetTable, Watermark
 
+KEPT_S = 7 * 86_400.0
+"""After that a document is of no use to anybody."""
 KEPT_H_MAX = 24.0
 """An older unfinished run is not worth its staged half: the table is loaded anew."""
 
@@ -85,6 +87,8 @@ class SharedRun:
     rounds: int = 0
     refused: tuple[dict[str, Any], ...] = ()
     """Receipts of tables that could not begin."""
+    receipts: tuple[dict[str, Any], ...] = ()
+    """Of tables that are done; all of them once the run has ended."""
     error: dict[str, Any] = field(default_factory=dict)
 
 
@@ -107,7 +111,7 @@ class Slot:
     async def put(self, kept: Kept) -> None:
         """Raises LeaseError where another run has taken the table over."""
         value = _KEPT.dump_python(kept, mode="json")
-        version = await self.state.put(f"plan/{self.target_key}", value, version=self.version)
+        version = await self.state.put(f"plan/{self.target_key}", value, version=self.version, keep_s=KEPT_S)
         if version is None:
             raise LeaseError(f"another run has taken {self.target_key} over", remedy="nothing was changed; run again")
         self.version, self.kept = version, kept
@@ -145,13 +149,14 @@ async def change(state: State, run_id: str, **changes: Any) -> SharedRun:
     while True:
         record, version = await shared_run(state, run_id)
         changed = replace(record or SharedRun(run_id), **changes)
-        if await state.put(f"run/{run_id}", _SHARED.dump_python(changed, mode="json"), version=version):
+        value = _SHARED.dump_python(changed, mode="json")
+        if await state.put(f"run/{run_id}", value, version=version, keep_s=KEPT_S):
             return changed
 
 
 async def fail_table(state: State, run_id: str, error: dict[str, Any]) -> None:
     """Notes why a table's run cannot go on; the first reason stands."""
-    await state.put(f"failed/{run_id}", error)
+    await state.put(f"failed/{run_id}", error, keep_s=KEPT_S)
 
 
 async def failure_of(state: State, run_id: str) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ that functions share.
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
@@ -33,10 +34,10 @@ from engine.stage.disk import DiskSinks
 from engine.state.port import Lease, State
 from engine.sweep import sweep
 from engine.target.snowflake import folder_of
-from engine.wiring import Opened, Parts, Refused, choose_tables, opened, target_key, unreadable
+from engine.wiring import Opened, Parts, Refused, Wanted, choose_tables, opened, target_key, unreadable
 
-NUMBERS_A_SNAPSHOT = 100_000
-"""Room for the numbers of table runs: those that begin anew in a later snapshot of a run get numbers of their own."""
+NUMBERS_AN_ATTEMPT, ATTEMPTS_MAX = 100_000, 9_999
+"""Room for the numbers of table runs: those that begin anew within a run must not meet the ledger rows of before."""
 
 
 @dataclass(slots=True)
@@ -66,10 +67,10 @@ class Outset:
 
 @asynccontextmanager
 async def anew(
-    made: Parts, names: Sequence[str], *, full: bool, observer: Observer, record: SharedRun | None = None
+    made: Parts, wanted: Wanted, observer: Observer, record: SharedRun | None = None
 ) -> AsyncIterator[Outset]:
-    """The named tables, or those that are left of a shared run, in a snapshot taken now."""
-    chosen = await choose_tables(made.config, names)
+    """The named tables, those of a group, or those that are left of a shared run, in a snapshot taken now."""
+    chosen = await choose_tables(made.config, wanted)
     slots = await slots_of(made.state, [target_key(made.config, each) for each, _ in chosen])
     if record is not None:
         left = [key for key in record.tables if slots.get(key) and slots[key].kept]
@@ -87,7 +88,7 @@ async def anew(
         async with opened(made.config, made.target, chosen, refused) as found, beats:
             with _shared(made, found.snapshot, observer) as shared:
                 outset.snapshot = found.snapshot
-                outset.runs = await _planned(shared, found, leases, slots, full=full)
+                outset.runs = await _planned(shared, found, leases, slots, full=wanted.full)
                 outset.receipts += [_refusal(made, each) for each in found.refused]
                 await _open_readers(found.snapshot, outset.runs)
                 yield outset
@@ -101,7 +102,8 @@ async def _leases(
 ) -> dict[str, Lease]:  # fmt: skip
     """One lease a table; a table that another run holds fails by itself and is taken out."""
     leases: dict[str, Lease] = {}
-    first = 1 + (NUMBERS_A_SNAPSHOT * (record.serial + 1) if record else 0)
+    again = record is not None or await made.state.began(made.run_id)
+    first = 1 + (NUMBERS_AN_ATTEMPT * (1 + secrets.randbelow(ATTEMPTS_MAX)) if again else 0)
     copying = {str(lease["target"]).partition("#")[0] for lease in await made.state.leases()}
     for number, (each, relation) in enumerate(list(chosen), start=first):
         key, run_id = target_key(made.config, each), f"{made.run_id}_{number}"
@@ -169,8 +171,11 @@ async def _gone_on_with(
 
 
 @asynccontextmanager
-async def joined(made: Parts, record: SharedRun, observer: Observer) -> AsyncIterator[Outset]:
-    """What is left of a shared run, in its own snapshot. Raises SnapshotLostError where that has ended."""
+async def joined(made: Parts, record: SharedRun, observer: Observer, *, works: bool = False) -> AsyncIterator[Outset]:
+    """What is left of a shared run, in its own snapshot. Raises SnapshotLostError where that has ended.
+
+    `works`: only chunks are copied, into tables of the run's own, so the leases are left to who publishes.
+    """
     assert record.baton is not None
     slots = {key: slot for key, slot in (await slots_of(made.state, record.tables)).items() if slot.kept}
     outset = Outset(made, observer, None, is_shared=True, keeps_leases=True)
@@ -178,7 +183,7 @@ async def joined(made: Parts, record: SharedRun, observer: Observer) -> AsyncIte
     leases: dict[str, Lease] = {}
     for key, each in kept.items():
         outset.labels.append(each.plan.table.label)
-        if await made.state.heartbeat(each.lease):
+        if works or await made.state.heartbeat(each.lease):
             leases[key] = each.lease
             continue
         error = LeaseError(f"another run has taken {key} over", remedy="nothing was changed; run again")
@@ -186,7 +191,7 @@ async def joined(made: Parts, record: SharedRun, observer: Observer) -> AsyncIte
         outset.receipts.append(_failure(made, plan.table.label, plan.target_name, plan.mode, each.run_id, error))
     tables = [kept[key].plan.table for key in leases]
     source, _ = addresses(made.config)
-    beats = heartbeats(made.state, leases.values(), made.config.state.lease_s / 3)
+    beats = heartbeats(made.state, () if works else leases.values(), made.config.state.lease_s / 3)
     try:
         async with open_snapshot(source, tables, made.config.limits.readers, record.baton) as snapshot, beats:
             with _shared(made, snapshot, observer) as shared:

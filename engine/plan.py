@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -263,6 +264,18 @@ class TablePlan:
             "changes": self.evolution.notes() if self.target_exists else [],
             "notes": list(self.notes),
         }
+
+
+def assign(plans: Sequence[TablePlan], groups: int) -> list[list[list[int]]]:
+    """For each group, for each plan, the ids of its chunks: about as many bytes for each group; the same each time."""
+    groups_of: list[list[list[int]]] = [[[] for _ in plans] for _ in range(groups)]
+    heap = [(0, group) for group in range(groups)]
+    chunks = [(chunk.bytes_estimate, number, chunk.id) for number, plan in enumerate(plans) for chunk in plan.chunks]
+    for size, number, chunk in sorted(chunks, key=lambda item: (-item[0], item[1], item[2])):
+        filled, group = heapq.heappop(heap)
+        groups_of[group][number].append(chunk)
+        heapq.heappush(heap, (filled + size, group))
+    return groups_of
 
 
 def biggest_first(plans: Iterable[TablePlan]) -> list[TablePlan]:

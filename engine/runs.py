@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,8 @@ from engine.outset import Outset, anew, heartbeats, joined
 from engine.plan import TablePlan
 from engine.replicate import Observer, Replication, fail
 from engine.source.snapshot import Snapshot, SnapshotLostError
-from engine.wiring import Parts, Refused, looking, new_run_id, parts
+from engine.state.port import Lease
+from engine.wiring import Parts, Refused, Wanted, looking, new_run_id, parts
 
 PASSING_S = 0.25
 """How often a holder looks whether the next function has joined its snapshot."""
@@ -27,10 +28,10 @@ Successor = Callable[[str], Awaitable[None]]
 """Starts the function that goes on with a run, named by its id."""
 
 
-async def plans_of(config: Config, names: Sequence[str], *, full: bool = False) -> list[TablePlan | Refused]:
+async def plans_of(config: Config, wanted: Wanted) -> list[TablePlan | Refused]:
     """What a run would do now."""
-    async with looking(config, names) as (_, found):
-        plans, refused = await found.plan_all(full=full)
+    async with looking(config, wanted) as (_, found):
+        plans, refused = await found.plan_all(full=wanted.full)
         return [*plans.values(), *found.refused, *refused]
 
 
@@ -44,9 +45,9 @@ class Silent:
 
 async def run(
     config: Config,
-    names: Sequence[str],
+    wanted: Wanted,
     *,
-    full: bool = False,
+    run_id: str = "",
     observer: Observer | None = None,
     deadline: Deadline | None = None,
     successor: Successor | None = None,
@@ -57,12 +58,12 @@ async def run(
     while the snapshot is still there to be joined. Raises BorealisError where no table could even begin.
     """
     deadline = deadline or Deadline.within(config.limits.deadline_s)
-    async with parts(config, new_run_id(), deadline) as made:
-        async with anew(made, names, full=full, observer=observer or Silent()) as outset:
-            receipts = await _run_all(made, outset)
+    async with parts(config, run_id or new_run_id(), deadline) as made:
+        async with anew(made, wanted, observer or Silent()) as outset:
+            receipts = await run_all(made, outset)
             if successor is not None and outset.snapshot and any(each.status == "PARTIAL" for each in receipts):
                 tables = tuple(run.lease.table for run in outset.runs)
-                await change(made.state, made.run_id, status="READY", tables=tables, full=full)
+                await change(made.state, made.run_id, status="READY", tables=tables, full=wanted.full)
                 outset.keeps_leases = await pass_on(made, outset.snapshot, successor)
         order = {label: n for n, label in enumerate(outset.labels)}
         return sorted(receipts, key=lambda receipt: order.get(receipt.table, len(order)))
@@ -81,36 +82,39 @@ async def go_on(
     Raises LeaseError where another function does so already.
     """
     deadline, observer = deadline or Deadline.within(config.limits.deadline_s), observer or Silent()
-    async with parts(config, run_id, deadline) as made, alone(made, "run"):
+    async with parts(config, run_id, deadline) as made, alone(made, "run") as lease:
         record = await the_record(made)
         if record.baton is not None:
             try:
                 async with joined(made, record, observer) as outset:
-                    return await _continued(made, outset, record, successor)
+                    return await _continued(made, outset, record, lease, successor)
             except SnapshotLostError:
                 record = await change(made.state, run_id, baton=None)
-        async with anew(made, (), full=record.full, observer=observer, record=record) as outset:
-            return await _continued(made, outset, record, successor)
+        async with anew(made, Wanted(full=record.full), observer, record) as outset:
+            return await _continued(made, outset, record, lease, successor)
 
 
-async def _continued(made: Parts, outset: Outset, record: SharedRun, successor: Successor | None) -> list[Receipt]:
+async def _continued(
+    made: Parts, outset: Outset, record: SharedRun, lease: Lease, successor: Successor | None
+) -> list[Receipt]:
     if outset.snapshot is not None:
         await change(made.state, made.run_id, baton=outset.snapshot.baton, serial=record.serial + 1)
-    receipts = await _run_all(made, outset)
+    receipts = await run_all(made, outset)
     if all(receipt.status != "PARTIAL" for receipt in receipts):
         await change(made.state, made.run_id, status="ENDED", baton=None)
     elif successor is not None and outset.snapshot is not None:
+        await made.state.release(lease)
         outset.keeps_leases = await pass_on(made, outset.snapshot, successor)
     return receipts
 
 
 @asynccontextmanager
-async def alone(made: Parts, what: str) -> AsyncIterator[None]:
+async def alone(made: Parts, what: str) -> AsyncIterator[Lease]:
     """Nobody else does this part of the run meanwhile. Raises LeaseError where somebody does already."""
     lease = await made.state.acquire(f"{made.run_id}#{what}", made.run_id)
     try:
         async with heartbeats(made.state, [lease], made.config.state.lease_s / 3):
-            yield
+            yield lease
     finally:
         with anyio.CancelScope(shield=True):
             await made.state.release(lease)
@@ -141,7 +145,7 @@ async def pass_on(made: Parts, snapshot: Snapshot, successor: Successor) -> bool
 # --- all tables -------------------------------------------------------------------------------------------------
 
 
-async def _run_all(made: Parts, outset: Outset) -> list[Receipt]:
+async def run_all(made: Parts, outset: Outset) -> list[Receipt]:
     """Biggest first, at most as many at once as there are readers."""
     receipts = list(outset.receipts)
     for receipt in receipts:
@@ -174,6 +178,8 @@ async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
             await run.run(resumable=outset.is_shared)
     except BorealisError as error:
         fail(receipt, error)
+        if error.code == "deadline":
+            receipt.status = "PARTIAL"
     receipt.seconds |= {phase: round(value, 3) for phase, value in run.phases.seconds.items()}
     receipt.seconds["total"] = round(time.monotonic() - began, 3)
     total = receipt.seconds["total"]

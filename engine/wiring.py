@@ -52,6 +52,15 @@ class Parts:
     deadline: Deadline
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run was asked for: tables by name or pattern, those of a group, or all that are configured."""
+
+    names: Sequence[str] = ()
+    group: str | None = None
+    full: bool = False
+
+
 @dataclass(slots=True)
 class Refused:
     """A table whose plan was refused, in the place of its plan."""
@@ -145,14 +154,16 @@ class Opened:
         return next(choice.options for choice in self.choices if choice.label == plan.table.label)
 
 
-async def choose_tables(config: Config, names: Sequence[str]) -> list[tuple[Resolved, Relation]]:
+async def choose_tables(config: Config, wanted: Wanted) -> list[tuple[Resolved, Relation]]:
     """Raises ConfigError for what is not there, RefusedError for what the role may not read."""
     source, _ = addresses(config)
     async with connected(source) as connection:
         with Translated("cannot list the source's tables"):
             relations = await source_catalogue.relations(connection)
     by_name = {(r.schema, r.name): r for r in relations}
-    resolved = config.resolve([(r.schema, r.name, r.kind, r.is_partition) for r in relations], names)
+    resolved = config.resolve(
+        [(r.schema, r.name, r.kind, r.is_partition) for r in relations], wanted.names, wanted.group
+    )
     return [(each, by_name[each.schema, each.name]) for each in resolved]
 
 
@@ -201,10 +212,10 @@ async def opened(
 
 
 @asynccontextmanager
-async def looking(config: Config, names: Sequence[str]) -> AsyncIterator[tuple[Parts, Opened]]:
+async def looking(config: Config, wanted: Wanted) -> AsyncIterator[tuple[Parts, Opened]]:
     """The tables as a run would find them, without a lease; nothing is changed but the target's own ground."""
     async with parts(config) as made:
-        chosen = await choose_tables(config, names)
+        chosen = await choose_tables(config, wanted)
         refused = unreadable(chosen)
         await made.target.prepare_ground()
         async with opened(config, made.target, chosen, refused) as found:

@@ -29,6 +29,7 @@ from engine.local import flights
 from engine.local.postgres import PostgresServer
 from engine.local.warehouse.process import serve
 from engine.model import Receipt
+from engine.wiring import Wanted
 
 T = TypeVar("T")
 
@@ -122,7 +123,7 @@ def _replicate_and_verify(config: Config, dsn: str, show: Show, outcome: Outcome
 
 def _replicated(config: Config, show: Show, outcome: Outcome, *names: str, full: bool = False) -> bool:
     with render.observing() as observer:
-        receipts = _await(runs.run, config, list(names), full=full, observer=observer)
+        receipts = _await(runs.run, config, Wanted(names, full=full), observer=observer)
     render.show_receipts(receipts, show.to)
     outcome.receipts += receipts
     return all(receipt.status == "COMPLETE" for receipt in receipts)

@@ -117,10 +117,11 @@ class Snapshot:
                     "another session waits to change one of the tables", remedy="this run yields to it; run again later"
                 ) from error
 
-    async def age(self) -> int:
-        """Transactions that began at the source since the snapshot was taken: what it keeps from being cleaned up."""
+    async def is_over_budget(self, seconds_max: float, transactions_max: int) -> bool:
+        """Whether the source has kept old rows for it long enough, by the clock or by transactions since."""
         with Translated("cannot ask how old the snapshot is"):
-            return int(await self.holder.fetchval(_BUDGET) or 0)
+            transactions = int(await self.holder.fetchval(_BUDGET) or 0)
+        return time.time() - self.baton.taken_at > seconds_max or transactions > transactions_max
 
     async def _open(self) -> Connection:
         connection = await connect(self._address)

@@ -11,6 +11,7 @@ from engine import config as settings
 from engine import runs
 from engine.config import Config
 from engine.model import Receipt
+from engine.wiring import Wanted
 from tests.conftest import Warehouse, execute
 
 
@@ -49,7 +50,7 @@ class Engine:
     async def run(
         self, *tables: Mapping[str, Any], full: bool = False, **sections: Mapping[str, Any]
     ) -> dict[str, Receipt]:
-        receipts = await runs.run(self.config(*tables, **sections), [], full=full)
+        receipts = await runs.run(self.config(*tables, **sections), Wanted(full=full))
         return {receipt.table: receipt for receipt in receipts}
 
     async def run_one(self, table: Mapping[str, Any], *, full: bool = False, **sections: Mapping[str, Any]) -> Receipt:

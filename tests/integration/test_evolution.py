@@ -3,6 +3,7 @@
 import pytest
 
 from engine import runs
+from engine.wiring import Wanted
 
 FULL = {"name": "public.t"}
 MERGE = {"name": "public.t", "mode": "incremental", "cursor": "at"}
@@ -124,7 +125,7 @@ async def test_a_plan_tells_the_changes_before_anything_moves(engine):
     await engine.source(BASE, ROWS)
     await engine.run_one(FULL)
     await engine.source("ALTER TABLE t ADD extra int")
-    (plan,) = [plan.to_json() for plan in await runs.plans_of(engine.config(FULL), [])]
+    (plan,) = [plan.to_json() for plan in await runs.plans_of(engine.config(FULL), Wanted())]
     assert plan["changes"] == ["column EXTRA added as NUMBER(10,0)"]
     names = engine.target("SELECT COLUMN_NAME FROM {db}.INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'SHOP'")
     assert ("EXTRA",) not in names

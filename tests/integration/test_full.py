@@ -12,6 +12,7 @@ from engine.source.connection import Address
 from engine.source.connection import connected as engine_connected
 from engine.source.snapshot import open_snapshot
 from engine.sql.source import WAITING
+from engine.wiring import Wanted
 from tests.conftest import connected
 
 NUMBERS = "CREATE TABLE t (id int PRIMARY KEY, v text)"
@@ -207,7 +208,7 @@ async def test_a_table_with_a_stream_is_overwritten_rather_than_swapped(engine):
 
 
 async def _plans(engine, *tables):
-    return [plan.to_json() for plan in await runs.plans_of(engine.config(*tables), [])]
+    return [plan.to_json() for plan in await runs.plans_of(engine.config(*tables), Wanted())]
 
 
 async def test_a_table_that_became_empty_empties_the_target_only_if_that_is_allowed(engine):

@@ -1,0 +1,301 @@
+"""One run over many functions at once: one plans and holds the snapshot, many copy, one publishes.
+
+    plan_round   starts a holder where there is none, and waits until it has planned          a function, each round
+    hold         plans every table, prepares the landing tables, holds the snapshot           a function, then its next
+    work         copies the chunks of one group in that snapshot                              many functions
+    finish       copies what workers left, as time permits; gates, publishes, receipts        a function, each round
+
+What they share is the record of the run and the plans in the state; what is done, the ledger at the target tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from time import monotonic
+from typing import Any, Literal
+
+import anyio
+
+from engine import failures
+from engine.config import Config
+from engine.connect import addresses
+from engine.deadline import Deadline
+from engine.errors import BorealisError, LeaseError, RefusedError
+from engine.kept import SharedRun, Status, change, fail_table, failure_of, shared_run, slots_of
+from engine.model import Receipt
+from engine.outset import Outset, anew, joined
+from engine.plan import assign
+from engine.replicate import Observer, Replication, fail
+from engine.runs import Successor, alone, pass_on, receipt_json, run_all, the_record
+from engine.source.snapshot import Snapshot, SnapshotLostError, open_snapshot
+from engine.state.port import State
+from engine.state.slots import slot
+from engine.wiring import Parts, Wanted, parts
+
+LOOK_S = 0.5
+"""How often a record is looked at by those who wait for it to change."""
+AGE_EVERY_S = 10.0
+HANDOVER_SHARE, HANDOVER_S_MAX = 0.25, 60.0
+"""Of its time limit, what a holder keeps for the next one to start and join."""
+
+
+# --- plan a round -----------------------------------------------------------------------------------------------
+
+
+async def plan_round(
+    state: State, config: Config, run_id: str, number: int, start_holder: Callable[[], Awaitable[None]], until_s: float
+) -> int:
+    """The number of groups to copy in this round, 0 where nothing is left; starts a holder where there is none.
+
+    Raises what the holder failed with, and BorealisError where it did not answer in `until_s` seconds.
+    """
+    if number > config.limits.generations_max:
+        raise RefusedError([f"the run {run_id} is not done after {number - 1} rounds: raise limits.generations_max"])
+    record = (await shared_run(state, run_id))[0] or await change(state, run_id)
+    if record.status == "ENDED":
+        return 0
+    if record.status == "FAILED" or record.baton is None:
+        await change(state, run_id, status="PLANNING", error={})
+    ends, started = monotonic() + until_s, -config.state.lease_s
+    while monotonic() < ends:
+        record = (await shared_run(state, run_id))[0] or SharedRun(run_id)
+        if record.status == "READY" and (record.baton is not None or not record.groups):
+            return record.groups
+        if record.status == "FAILED":
+            raise _error_of(record)
+        planning = any(lease["target"] == f"{run_id}#plan" for lease in await state.leases())
+        if not planning and monotonic() - started >= config.state.lease_s:
+            started = monotonic()
+            await start_holder()
+        await anyio.sleep(LOOK_S)
+    raise BorealisError(
+        f"the function that plans the run {run_id} has not answered", remedy="see its log: aws.snapshot_function",
+        retryable=True, code="timeout",
+    )  # fmt: skip
+
+
+def _error_of(record: SharedRun) -> BorealisError:
+    error = record.error
+    return BorealisError(error["message"], remedy=error["remedy"], retryable=error["retryable"], code=error["code"])
+
+
+# --- hold the snapshot ------------------------------------------------------------------------------------------
+
+
+async def hold(
+    config: Config,
+    run_id: str,
+    wanted: Wanted,
+    *,
+    observer: Observer,
+    deadline: Deadline,
+    successor: Successor,
+) -> str:
+    """Holds the run's snapshot until the run ends or the next holder has it; plans first where nobody has yet.
+
+    Returns ENDED, FAILED, PASSED (to the next holder), RETIRED (over its budget) or LEFT (nobody came in time).
+    """
+    async with parts(config, run_id, deadline) as made, AsyncExitStack() as stack:
+        record = await change(made.state, run_id)
+        if record.status in ("ENDED", "FAILED"):
+            return record.status
+        if record.baton is not None:
+            try:
+                snapshot = await _join(made, record, stack)
+            except SnapshotLostError:
+                record = await change(made.state, run_id, baton=None)
+            else:
+                record = await change(made.state, run_id, baton=snapshot.baton, serial=record.serial + 1)
+                return await _hold(made, snapshot, record, successor)
+        await stack.enter_async_context(alone(made, "plan"))
+        try:
+            known, wanted = record if record.tables else None, replace(wanted, full=wanted.full or record.full)
+            outset = await stack.enter_async_context(anew(made, wanted, observer, known))
+            record = await _prepare(made, outset, record, full=wanted.full)
+        except BorealisError as error:
+            await change(made.state, run_id, status="FAILED", error=failures.as_json(error))
+            raise
+        if outset.snapshot is None:
+            return record.status
+        outset.keeps_leases = True
+        return await _hold(made, outset.snapshot, record, successor)
+
+
+async def _join(made: Parts, record: SharedRun, stack: AsyncExitStack) -> Snapshot:
+    slots = await slots_of(made.state, record.tables)
+    tables = [each.kept.plan.table for each in slots.values() if each.kept]
+    source, _ = addresses(made.config)
+    return await stack.enter_async_context(open_snapshot(source, tables, 1, record.baton))
+
+
+async def _prepare(made: Parts, outset: Outset, record: SharedRun, *, full: bool) -> SharedRun:
+    """Keeps every plan and makes every landing table, or moves what is loaded onto this snapshot; then all is ready."""
+    ready: list[Replication] = []
+    waiting = iter(outset.runs)
+
+    async def prepare_next() -> None:
+        for run in waiting:
+            try:
+                await run.begin(resumable=True)
+                ready.append(run)
+            except BorealisError as error:
+                fail(run.receipt, error)
+                if not error.retryable:
+                    await run.forget()
+                outset.receipts.append(run.receipt)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(min(made.config.limits.readers, len(outset.runs))):
+            tasks.start_soon(prepare_next)
+    return await change(
+        made.state,
+        made.run_id,
+        status="READY",
+        tables=tuple(run.lease.table for run in outset.runs if run in ready),
+        full=full,
+        baton=outset.snapshot.baton if outset.snapshot else None,
+        serial=record.serial + 1,
+        groups=_groups(made.config, [run for run in outset.runs if run in ready]),
+        refused=(*record.refused, *(receipt_json(receipt) for receipt in outset.receipts)),
+    )
+
+
+def _groups(config: Config, runs: Sequence[Replication]) -> int:
+    """As many workers as may be, as there are chunks for, and as the source has connections for."""
+    chunks = sum(len(run.plan.chunks) for run in runs)
+    return min(config.limits.workers, slots_max(config) or chunks, chunks)
+
+
+def slots_max(config: Config) -> int | None:
+    """Functions that may read at once; each has a connection for its readers and one more, and the holder has one."""
+    connections = config.source.connections_max
+    return None if connections is None else max(1, (connections - 1) // (config.limits.readers + 1))
+
+
+async def _hold(made: Parts, snapshot: Snapshot, record: SharedRun, successor: Successor) -> str:
+    limits, deadline = made.config.limits, made.deadline
+    handover_s = min(HANDOVER_S_MAX, HANDOVER_SHARE * deadline.limit_s)
+    aged = monotonic()
+    while deadline.remaining_s() > handover_s:
+        await anyio.sleep(LOOK_S)
+        now, _ = await shared_run(made.state, made.run_id)
+        if now is None or now.status in ("ENDED", "FAILED"):
+            return now.status if now else "ENDED"
+        if now.serial != record.serial:
+            return "PASSED"
+        if monotonic() - aged < AGE_EVERY_S:
+            continue
+        aged = monotonic()
+        if await snapshot.is_over_budget(limits.snapshot_s_max, limits.snapshot_transactions_max):
+            await change(made.state, made.run_id, baton=None)
+            return "RETIRED"
+        await _beat(made, record)
+    return "PASSED" if await pass_on(made, snapshot, successor) else "LEFT"
+
+
+async def _beat(made: Parts, record: SharedRun) -> None:
+    """The tables stay leased to the run, also where this holder did not plan it."""
+    for each in (await slots_of(made.state, record.tables)).values():
+        if each.kept:
+            await made.state.heartbeat(each.kept.lease)
+
+
+# --- copy a group -----------------------------------------------------------------------------------------------
+
+
+async def work(config: Config, run_id: str, group: int, *, observer: Observer, deadline: Deadline) -> dict[str, Any]:
+    """Copies the chunks of one group, as far as the time goes: `{"status", "chunks_done", "chunks_left"}`.
+
+    A table that cannot go on is noted for `finish`, and the others are copied. Raises LeaseError where another worker
+    has the group, or the source's budget of connections is used up.
+    """
+    async with parts(config, run_id, deadline) as made, AsyncExitStack() as stack:
+        record = await the_record(made)
+        await stack.enter_async_context(alone(made, str(group)))
+        if record.baton is None or record.status != "READY":
+            return {"status": "PARTIAL", "run_id": run_id, "chunks_done": 0}
+        if slots := slots_max(config):
+            await stack.enter_async_context(slot(made.state, slots, run_id, wait_s=deadline.remaining_s() / 2))
+        try:
+            outset = await stack.enter_async_context(joined(made, record, observer, works=True))
+        except SnapshotLostError:
+            await change(made.state, run_id, baton=None)
+            return {"status": "PARTIAL", "run_id": run_id, "chunks_done": 0}
+        mine = assign([run.plan for run in outset.runs], record.groups)[group]
+        done = left = 0
+        waiting = iter(list(zip(outset.runs, mine, strict=True)))
+
+        async def copy_next() -> None:
+            nonlocal done, left
+            for run, chunks in waiting:
+                if chunks and not await failure_of(made.state, run.run_id):
+                    copied, missing = await _copy(made, run, chunks)
+                    done, left = done + copied, left + missing
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(config.limits.readers, len(outset.runs))):
+                tasks.start_soon(copy_next)
+        status: Literal["COMPLETE", "PARTIAL"] = "PARTIAL" if left else "COMPLETE"
+        return {"status": status, "run_id": run_id, "chunks_done": done, "chunks_left": left}
+
+
+async def _copy(made: Parts, run: Replication, chunks: Sequence[int]) -> tuple[int, int]:
+    """Chunks copied now, and chunks left. Raises a fault that may pass."""
+    try:
+        before = await made.target.loaded(run.run_id)
+        after = await run.copy(before, chunks)
+    except BorealisError as error:
+        if error.retryable:
+            raise
+        fail(run.receipt, error)
+        assert run.receipt.error is not None
+        await fail_table(made.state, run.run_id, run.receipt.error)
+        return 0, 0
+    return len(after.chunks) - len(before.chunks), len(set(chunks) - set(after.chunks))
+
+
+# --- finish -----------------------------------------------------------------------------------------------------
+
+
+async def finish(
+    config: Config, run_id: str, *, last: bool, observer: Observer, deadline: Deadline
+) -> tuple[Status | Literal["PARTIAL"], list[dict[str, Any]]]:
+    """What the workers' round has come to: ENDED with every receipt, or PARTIAL where another round is needed.
+
+    `last`: no further round is allowed, so what is not done has failed.
+    """
+    async with parts(config, run_id, deadline) as made, alone(made, "run"):
+        record = (await shared_run(made.state, run_id))[0] or SharedRun(run_id, "FAILED")
+        if record.status in ("ENDED", "FAILED"):
+            return record.status, list(record.receipts)
+        receipts = await _finished(made, record, observer) if record.tables else []
+        if receipts is None:
+            return "PARTIAL", list(record.receipts)
+        done = [receipt_json(receipt) for receipt in receipts if receipt.status != "PARTIAL"]
+        everything = (*record.receipts, *record.refused, *done)
+        if len(done) == len(receipts):
+            await change(made.state, run_id, status="ENDED", baton=None, receipts=everything)
+            return "ENDED", list(everything)
+        if not last:
+            await change(made.state, run_id, receipts=(*record.receipts, *done))
+            return "PARTIAL", list(everything)
+        for receipt in receipts:
+            if receipt.status == "PARTIAL":
+                fail(receipt, LeaseError("not done in the last round", remedy="raise limits.generations_max"))
+        everything = (*record.receipts, *record.refused, *(receipt_json(receipt) for receipt in receipts))
+        await change(made.state, run_id, status="FAILED", baton=None, receipts=everything)
+        return "FAILED", list(everything)
+
+
+async def _finished(made: Parts, record: SharedRun, observer: Observer) -> list[Receipt] | None:
+    """A receipt for each table that is left; None where the snapshot is gone, and a new one must come first."""
+    if record.baton is None:
+        return None
+    try:
+        async with joined(made, record, observer) as outset:
+            return await run_all(made, outset)
+    except SnapshotLostError:
+        await change(made.state, made.run_id, baton=None)
+        return None
