@@ -1,4 +1,4 @@
-"""Our contenders: the pipeline of a run as it is, with a target that keeps the files and loads nothing."""
+"""Our contenders: the pipeline of a run as it is, with no target: files are kept, nothing is loaded."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import anyio
-
 from benchmarks.measure import Contender
 from engine.config import Limits as ConfiguredLimits
-from engine.deadline import Deadline
+from engine.extraction import extract
 from engine.model import StagedFile, Table
-from engine.pipeline import Limits, Pipeline
+from engine.pipeline import Limits
 from engine.plan import Evolution, TablePlan, chunk_bytes, split
 from engine.source import catalogue
 from engine.source.connection import Address, connected
@@ -26,25 +24,6 @@ from engine.typemap import map_table
 
 DEFAULTS = ConfiguredLimits()
 READERS = DEFAULTS.readers
-
-
-class FilesKept:
-    """The target without a warehouse: a file that is put stays on disk under a second name."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def folder(self, run_id: str) -> str:
-        return run_id
-
-    async def put(self, path: str, file: StagedFile) -> None:
-        del path
-        assert file.path is not None
-        os.link(file.path, self.directory / file.name)
-
-    async def load(self, *_: object) -> int:
-        """Rows are counted in the files, after the time is taken."""
-        return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +47,14 @@ class Extraction:
             (table,) = (await snapshot.tables(relations)).values()
             spool = directory.with_name("spool")
             spool.mkdir(exist_ok=True)
-            limits = Limits(self.readers, DEFAULTS.loaders, DEFAULTS.queue, attempts=1)
-            plan = self._plan(table)
-            pipeline = Pipeline(
-                plan=plan,
-                run_id="bench",
-                landing="none",
-                snapshot=snapshot,
-                target=FilesKept(directory),  # type: ignore[arg-type]
-                settings=SpoolSettings(
-                    DiskSinks(spool), DEFAULTS.file_bytes_max, self.codec, DEFAULTS.compression_level
-                ),
-                limits=limits,
-                tokens=anyio.Semaphore(limits.files_max),
-                progress=_unwatched,
-                deadline=Deadline(),
-                chunks=plan.chunks,
-                resumable=False,
+            sinks = DiskSinks(spool)
+            await extract(
+                self._plan(table),
+                snapshot,
+                SpoolSettings(sinks, DEFAULTS.file_bytes_max, self.codec, DEFAULTS.compression_level),
+                Limits(self.readers, DEFAULTS.loaders, DEFAULTS.queue, attempts=1),
+                keep=partial(_keep, directory),
             )
-            await pipeline.copy()
 
     def _plan(self, table: Table) -> TablePlan:
         return TablePlan(
@@ -103,8 +71,10 @@ class Extraction:
         )
 
 
-def _unwatched(rows: int, size: int) -> None:
-    del rows, size
+def _keep(directory: Path, file: StagedFile) -> None:
+    """Under a second name: rows are counted in the files, after the time is taken."""
+    assert file.path is not None
+    os.link(file.path, directory / file.name)
 
 
 def contenders(dsn: str, table: str, readers: int) -> Sequence[Contender]:

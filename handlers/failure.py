@@ -17,6 +17,7 @@ import orjson
 
 from engine import aws, failures
 from engine.errors import AwsError
+from engine.telemetry import lines, metrics
 from handlers.entry import Call
 from handlers.events import Event
 
@@ -29,11 +30,13 @@ Letter = dict[str, Any]
 
 
 async def tell(call: Call, event: Event, error: BaseException, *, run_id: str | None = None) -> Letter:
-    """Writes the letter to `aws.dead_letter_queue` and tells `aws.topic`, where they are set.
+    """Writes the letter to `aws.dead_letter_queue`, tells `aws.topic`, where they are set, and counts it for the alarm.
 
     Raises nothing: what could not be sent is noted at the error, which is the one that matters.
     """
     letter = letter_of(call, event, error, run_id=run_id)
+    keys = {"function": call.function_name, **lines.keys()}
+    metrics.emit({"DeadLetters": 1}, {"function": keys["function"]}, {**keys, "run_id": run_id})
     settings = call.config.aws
     ways: list[Callable[[], Awaitable[None]]] = []
     if settings.dead_letter_queue is not None:

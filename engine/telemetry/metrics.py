@@ -31,6 +31,9 @@ UNITS = {
     "Partial": "Count",
     "InvocationFailures": "Count",
     "ChunksLeft": "Count",
+    "DeadLetters": "Count",
+    "ExtractionRowsRate": "Count/Second",
+    "EndToEndRowsRate": "Count/Second",
     "CostEstimate": "None",
 }
 """The names of all others end in `Seconds`. CostEstimate is in US dollars, for which CloudWatch has no unit."""

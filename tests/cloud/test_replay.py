@@ -92,8 +92,10 @@ def test_what_cannot_be_told_is_noted_at_the_error_that_matters(reached):
     assert "cannot write to aws.dead_letter_queue: there is no such queue" in error.__notes__[0]
 
 
-def test_where_nothing_is_set_nothing_is_told():
-    assert told(RunRequest())["event"]["tables"] == []
+def test_where_nothing_is_set_it_is_counted_for_the_alarm_alone(capsys):
+    told(RunRequest())
+    (line,) = capsys.readouterr().out.splitlines()
+    assert (json.loads(line)["DeadLetters"], json.loads(line)["function"]) == ([1.0], "scheduled")
 
 
 # --- replay -----------------------------------------------------------------------------------------------------

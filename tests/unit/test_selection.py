@@ -22,9 +22,9 @@ def labels(resolved):
     return [each.label for each in resolved]
 
 
-def resolution_faults(config, relations, names=()):
+def resolution_faults(config, relations, names=(), group=None):
     with pytest.raises(ConfigError) as refused:
-        config.resolve(relations, names)
+        config.resolve(relations, names, group)
     return refused.value.faults
 
 
@@ -123,6 +123,40 @@ def test_names_that_collide_in_the_target_are_refused_with_the_remedy():
     assert labels(config.resolve(found, ["public.items"])) == ["public.items"]
     renamed = config_of({"name": "*.*"}, {"name": "crm.orders", "target_name": "crm_orders"})
     assert [each.target_name for each in renamed.resolve(found)] == ["ORDERS", "ITEMS", "CRM_ORDERS"]
+
+
+def test_a_group_is_the_tables_whose_entries_are_in_it():
+    config = config_of(
+        {"name": "public.orders", "group": "hourly"},
+        {"name": "public.*", "group": "nightly"},
+        {"name": "crm.*"},
+    )
+    found = relations("public.orders", "public.items", "crm.people")
+    assert labels(config.resolve(found, group="nightly")) == ["public.items"]
+    assert labels(config.resolve(found, group="hourly")) == ["public.orders"]
+    assert resolution_faults(config, found, group="weekly") == [
+        "group weekly: no entry of tables is in it; there are hourly, nightly"
+    ]
+
+
+def test_a_group_is_refused_where_an_entry_of_it_selects_nothing_and_for_no_fault_of_another():
+    config = config_of(
+        {"name": "public.orders", "group": "hourly"},
+        {"name": "public.gone", "group": "nightly"},
+        {"name": "sales.*", "group": "nightly"},
+    )
+    found = relations("public.orders")
+    assert labels(config.resolve(found, group="hourly")) == ["public.orders"]
+    assert [fault.partition(":")[0] for fault in resolution_faults(config, found, group="nightly")] == [
+        "tables[1].name",
+        "tables[2].name",
+    ]
+
+
+def test_where_no_entry_has_a_group_the_fault_says_how_to_make_one():
+    assert resolution_faults(config_of({"name": "public.*"}), relations("public.a"), group="nightly") == [
+        'group nightly: no entry of tables is in it; set group = "nightly" in entries of tables'
+    ]
 
 
 def test_a_choice_of_nothing_is_refused():
