@@ -28,7 +28,7 @@ def fault_of(error: ClientError | BotoCoreError, table: str) -> StateError:
             remedy="run with a role, or set AWS_PROFILE; without AWS, remove state.table and use state.path",
         )
     return StateError(
-        f"cannot reach the DynamoDB table {table}: {error}",
+        f"cannot reach the DynamoDB table {table} ({type(error).__name__})",
         remedy="check the route to DynamoDB; a function in a VPC needs a gateway endpoint for it",
         retryable=verdict_on(error).retryable,
     )
@@ -59,6 +59,6 @@ def _answered(error: ClientError, table: str) -> StateError:
             retryable=True,
         )
     return StateError(
-        f"DynamoDB refused {action} on the table {table}: {error.response['Error'].get('Message', code)}",
+        f"DynamoDB refused {action} on the table {table} ({code})",
         remedy="compare the table with docs/state.md: its keys are the strings pk and sk",
     )
