@@ -12,7 +12,6 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
-import anyio
 from botocore.exceptions import BotoCoreError, ClientError
 
 from engine.aws import client
@@ -39,7 +38,6 @@ class DynamoState:
         self._history_s = history_days * DAY_S
         self._region = region
         self._client: Any = None
-        self._opening = anyio.Lock()
         self._opened = AsyncExitStack()
 
     # --- leases -----------------------------------------------------------------------------------------------------
@@ -211,9 +209,8 @@ class DynamoState:
         return answer
 
     async def _connected(self) -> Any:
-        async with self._opening:
-            if self._client is None:
-                self._client = await self._opened.enter_async_context(client("dynamodb", self._region))
+        if self._client is None:
+            self._client = await self._opened.enter_async_context(client("dynamodb", self._region))
         return self._client
 
 

@@ -205,6 +205,7 @@ async def test_a_run_has_one_receipt_the_last_that_it_left(state):
     await state.record("run1_1", "SHOP.T", {"status": "PARTIAL"})
     await state.record("run1_1", "SHOP.T", {"status": "COMPLETE"})
     assert await state.receipts("SHOP.T", 10) == [{"status": "COMPLETE"}]
+    assert await state.last_receipts() == {"SHOP.T": {"status": "COMPLETE"}}
 
 
 async def test_the_newest_receipt_of_each_table_is_kept(state):

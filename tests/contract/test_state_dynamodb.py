@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Iterator
 
-import anyio
 import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
@@ -120,16 +119,6 @@ async def test_tokens_go_on_growing_when_an_unused_lease_has_been_deleted(state)
     lease = await state.acquire("SHOP.T", "run1")
     await state._call("delete_item", Key={"pk": {"S": "lease"}, "sk": {"S": "SHOP.T"}})
     assert (await state.acquire("SHOP.T", "run2")).token > lease.token
-
-
-async def test_the_client_is_opened_once_whoever_comes_first(states, monkeypatch):
-    opened = []
-    monkeypatch.setattr("engine.state.dynamodb.client", lambda *where: opened.append(where) or client(*where))
-    state = states()
-    async with anyio.create_task_group() as tasks:
-        for _ in range(5):
-            tasks.start_soon(state.leases)
-    assert opened == [("dynamodb", None)]
 
 
 # --- faults -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 from engine.errors import LeaseError
 from engine.state import idempotency
 from engine.state.idempotency import Begun, begin, finish
+from engine.state.port import Lease
 from tests.contract.states import OVER_S
 
 ANSWER = {"status": "COMPLETE", "tables": [{"table": "public.t", "rows": 3}]}
@@ -74,6 +75,34 @@ async def test_an_event_given_back_without_an_answer_is_gone_on_with_at_once(sta
     await state.release(failed.lease)
     again = await begun(state, "nightly", "run2")
     assert (again.first, again.run_id) == (True, "run1")
+
+
+async def test_an_answer_that_comes_between_two_looks_is_given(states, monkeypatch):
+    first = await begun(states(), "nightly", "run1")
+    late = states()
+    before_acquire(monkeypatch, late, lambda: finish(states(), first, ANSWER))
+    assert (await begun(late, "nightly", "run2")).answer == ANSWER
+    assert await late.leases() == []
+
+
+async def test_a_run_that_begins_and_dies_between_two_looks_is_gone_on_with(states, monkeypatch):
+    late = states()
+    before_acquire(monkeypatch, late, lambda: begun(states(lease_s=OVER_S), "nightly", "run1"))
+    gone_on = await begun(late, "nightly", "run2")
+    assert (gone_on.first, gone_on.run_id) == (True, "run1")
+    assert [lease["run_id"] for lease in await late.leases()] == ["run1"]
+
+
+def before_acquire(monkeypatch, state, happening) -> None:
+    """Another is faster, once, just before the lease is asked for."""
+    acquire, pending = state.acquire, [happening]
+
+    async def acquire_late(table: str, run_id: str) -> Lease:
+        if pending:
+            await pending.pop()()
+        return await acquire(table, run_id)
+
+    monkeypatch.setattr(state, "acquire", acquire_late)
 
 
 async def test_a_death_between_the_lease_and_the_document_leaves_the_event_to_the_next(states):

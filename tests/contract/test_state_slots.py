@@ -11,15 +11,17 @@ from tests.contract.states import OVER_S
 async def test_ten_takers_share_three_slots(states):
     seen = [states(), states()]
     now: set[str] = set()
-    most = 0
     served: list[int] = []
+    full = anyio.Event()
 
     async def take(number: int) -> None:
-        nonlocal most
-        async with slot(seen[number % 2], 3, f"run{number}", wait_s=60) as lease:
+        async with slot(seen[number % 2], 3, f"run{number}", wait_s=120) as lease:
             assert lease.table not in now
             now.add(lease.table)
-            most = max(most, len(now))
+            assert len(now) <= 3
+            if len(now) == 3:
+                full.set()
+            await full.wait()
             await anyio.sleep(0.05)
             now.remove(lease.table)
             served.append(number)
@@ -28,8 +30,16 @@ async def test_ten_takers_share_three_slots(states):
         for number in range(10):
             tasks.start_soon(take, number)
     assert sorted(served) == list(range(10))
-    assert most == 3
     assert await seen[0].leases() == []
+
+
+async def test_slots_that_are_seen_to_be_taken_are_not_asked_for(states, monkeypatch):
+    waiting = states()
+    monkeypatch.setattr(waiting, "acquire", None)
+    async with slot(states(), 1, "run1", wait_s=0):
+        with pytest.raises(LeaseError, match="all 1 connections"):
+            async with slot(waiting, 1, "run2", wait_s=0):
+                pass
 
 
 async def test_who_waits_in_vain_is_told_the_setting(state):
