@@ -64,8 +64,9 @@ def hurried(value: Any) -> Any:
     return value
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
+    """Of the module: the whole cloud of another has one of its own."""
     with Aws() as aws:
         yield aws
 

@@ -19,6 +19,7 @@ def test_a_function_reaches_all_with_the_logins_of_vault(up):
         "state",
         "source",
         "primary",
+        "vault",
         "target",
     }
     assert " as v-token-to-reader-" in found["source"]["detail"]

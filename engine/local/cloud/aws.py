@@ -54,6 +54,7 @@ class Aws:
         self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 
     def __enter__(self) -> Self:
+        assert "MOTO_PORT" not in os.environ, "another Aws serves in this process"
         for noisy in ("werkzeug", "moto"):  # a line a request; pages an error that a state machine catches
             logging.getLogger(noisy).setLevel(logging.CRITICAL)
         make_atomic()
