@@ -25,7 +25,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from engine import __version__, failures, render
+from engine import __version__, failures, render, telemetry
 from engine.config import Config, load
 from engine.errors import BorealisError, ConfigError
 from engine.model import Receipt
@@ -193,9 +193,7 @@ def _plan(config: Config, names: list[str], *, full: bool, as_json: bool) -> int
         _print_json({"status": "FAILED" if refused else "COMPLETE", "tables": plans})
     else:
         to = render.console()
-        rows = [{**each, "columns": len(each.get("columns", []))} for each in plans]
-        shown = ("table", "target_table", "mode", "publish", "reader", "columns", "chunks", "bytes_estimate")
-        render.show_rows(rows, to, shown)
+        render.show_plans(plans, to)
         for each in plans:
             for line in [*each.get("changes", []), *each.get("notes", [])]:
                 to.print(Text(f"  {each['table']}: {line}"))
@@ -220,7 +218,7 @@ def run(
     from engine import runs
     from engine.wiring import Wanted
 
-    with render.observing() as observer:
+    with telemetry.traced("run"), render.observing() as observer:
         receipts = _await(runs.run, configured, Wanted(names or [], full=full), observer=observer)
     status = overall(receipts)
     if as_json:

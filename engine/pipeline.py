@@ -34,6 +34,7 @@ from engine.source.snapshot import Snapshot
 from engine.spool import SpoolSettings, spool
 from engine.sql import source as source_sql
 from engine.target.snowflake import Target
+from engine.telemetry import span
 
 Progress = Callable[[int, int], None]
 """Called with rows and CSV bytes that were read since the last call."""
@@ -63,7 +64,8 @@ class Phases:
     def timed(self, phase: str) -> Iterator[None]:
         began = monotonic()
         try:
-            yield
+            with span(phase):
+                yield
         finally:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + monotonic() - began
 

@@ -12,6 +12,7 @@ import anyio
 from engine.config import Config
 from engine.deadline import Deadline
 from engine.errors import BorealisError, RefusedError
+from engine.foresight import compared, foreseen
 from engine.kept import SharedRun, change, failure_of, shared_run
 from engine.model import Receipt
 from engine.outset import Outset, anew, heartbeats, joined
@@ -19,6 +20,7 @@ from engine.plan import TablePlan
 from engine.replicate import Observer, Replication, fail
 from engine.source.snapshot import Snapshot, SnapshotLostError
 from engine.state.port import Lease
+from engine.telemetry import span
 from engine.wiring import Parts, Refused, Wanted, looking, new_run_id, parts
 
 PASSING_S = 0.25
@@ -30,8 +32,9 @@ Successor = Callable[[str], Awaitable[None]]
 
 async def plans_of(config: Config, wanted: Wanted) -> list[TablePlan | Refused]:
     """What a run would do now."""
-    async with looking(config, wanted) as (_, found):
+    async with looking(config, wanted) as (made, found):
         plans, refused = await found.plan_all(full=wanted.full)
+        plans = await foreseen(config, made.state, plans)
         return [*plans.values(), *found.refused, *refused]
 
 
@@ -175,7 +178,8 @@ async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
             await run.postpone()
         else:
             outset.observer.table_started(receipt.table, len(run.plan.chunks), run.plan.table.bytes_total)
-            await run.run(resumable=outset.is_shared)
+            with span("table", table=receipt.table, table_run_id=run.run_id):
+                await run.run(resumable=outset.is_shared)
     except BorealisError as error:
         fail(receipt, error)
         if error.code == "deadline":
@@ -184,6 +188,7 @@ async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
     receipt.seconds["total"] = round(time.monotonic() - began, 3)
     total = receipt.seconds["total"]
     receipt.rows_per_second = round(receipt.rows_loaded / total, 1) if total else 0.0
+    compared(receipt)
     await made.state.record(run.run_id, run.lease.table, receipt_json(receipt))
     outset.observer.table_finished(receipt)
     return receipt
