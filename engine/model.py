@@ -182,5 +182,7 @@ class Receipt:
     functions: int = 1
     """Functions, or processes, that worked on it one after another."""
     notes: list[str] = field(default_factory=list)
+    prediction: dict[str, Any] = field(default_factory=dict)
+    """What was expected (engine.predict), and under `happened` the same of what was."""
     error: dict[str, Any] | None = None
     """`{"code", "message", "remedy", "retryable"}`."""

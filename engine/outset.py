@@ -19,6 +19,7 @@ import anyio
 from engine.config import Config, Resolved
 from engine.connect import addresses
 from engine.errors import BorealisError, LeaseError, RefusedError
+from engine.foresight import foreseen
 from engine.kept import Kept, SharedRun, Slot, slots_of
 from engine.model import Mode, Receipt
 from engine.pipeline import Limits, Unwrapped
@@ -88,7 +89,7 @@ async def anew(
         async with opened(made.config, made.target, chosen, refused) as found, beats:
             with _shared(made, found.snapshot, observer) as shared:
                 outset.snapshot = found.snapshot
-                outset.runs = await _planned(shared, found, leases, slots, full=wanted.full)
+                outset.runs = await _planned(made.config, shared, found, leases, slots, full=wanted.full)
                 outset.receipts += [_refusal(made, each) for each in found.refused]
                 await _open_readers(found.snapshot, outset.runs)
                 yield outset
@@ -126,7 +127,7 @@ async def _leases(
 
 
 async def _planned(
-    shared: Shared, found: Opened, leases: dict[str, Lease], slots: dict[str, Slot], *, full: bool
+    config: Config, shared: Shared, found: Opened, leases: dict[str, Lease], slots: dict[str, Slot], *, full: bool
 ) -> list[Replication]:
     """A run for each table that has a plan; it goes on with a kept one where that is of use."""
     began = time.monotonic()
@@ -135,6 +136,7 @@ async def _planned(
     previous = await sweep(target, state, found.catalogue, found.choices, kept_ids)
     plans, refused = await found.plan_all(full=full)
     found.refused.extend(refused)
+    plans = await foreseen(config, state, plans, limit_s=shared.deadline.limit_s)
     choices = {choice.label: choice for choice in found.choices}
     seconds = round((time.monotonic() - began) / max(1, len(plans)), 3)
     runs = []
@@ -146,7 +148,7 @@ async def _planned(
         run = Replication(shared, choice, plan, lease, run_id, slot, previous.get(plan.target_name[:200]),
                           receipt_of(shared, choice, plan.mode, run_id))  # fmt: skip
         run.receipt.notes = list(plan.notes)
-        run.receipt.lag_seconds = plan.lag_s
+        run.receipt.lag_seconds, run.receipt.prediction = plan.lag_s, dict(plan.prediction)
         run.receipt.seconds["plan"] = seconds
         runs.append(run)
     return runs
@@ -200,6 +202,7 @@ async def joined(made: Parts, record: SharedRun, observer: Observer, *, works: b
                     each = kept[key]
                     receipt = receipt_of(shared, each.choice, each.plan.mode, each.run_id)
                     receipt.notes, receipt.lag_seconds = list(each.plan.notes), each.plan.lag_s
+                    receipt.prediction = dict(each.plan.prediction)
                     run = Replication(
                         shared, each.choice, each.plan, lease, each.run_id, slots[key], each.previous, receipt
                     )

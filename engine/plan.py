@@ -6,7 +6,8 @@ import hashlib
 import heapq
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from engine.errors import RefusedError
 from engine.model import Chunk, Field, Leaf, Mode, Table, Tid
@@ -225,6 +226,8 @@ class TablePlan:
     lag_s: float | None = None
     """Of an incremental table: seconds by which what is known to be complete is behind the clock."""
     notes: tuple[str, ...] = ()
+    prediction: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What it is expected to take and to cost, as engine.predict tells it."""
 
     @property
     def readers_max(self) -> int:
@@ -263,6 +266,7 @@ class TablePlan:
             "window": None if self.window is None else {"low": self.window.low, "high": self.window.high},
             "changes": self.evolution.notes() if self.target_exists else [],
             "notes": list(self.notes),
+            "prediction": dict(self.prediction),
         }
 
 

@@ -37,6 +37,12 @@ FIXED_S = 10.0
 PUBLISH_S = 3.0
 """A swap: two or three statements. Assumed, not measured. A merge or append adds its rows at LOAD_BYTES_S."""
 
+LIMIT_S = 900.0
+"""Of a function, Lambda's own."""
+MEMORY_MB = 3538
+"""Of a function where nothing says how much: two vCPUs, as the benchmark had."""
+DEFAULTS = "defaults"
+"""What a prediction is based on that no run stands behind."""
 HISTORY = 5
 """Runs of a table whose median counts: a changed instance or warehouse is believed after three."""
 
@@ -48,8 +54,6 @@ PRIVATELINK_GB = 0.01
 """Dollars, first petabyte of a month (aws.amazon.com/privatelink/pricing); its hours are paid without any run."""
 CREDIT = 4.0
 """Dollars, Business Critical, the edition with PrivateLink (snowflake.com/pricing); Enterprise 3, Standard 2."""
-RESUMED_S = 60.0
-"""Seconds that each resume of a warehouse costs at least."""
 SIZES = ("X-Small", "Small", "Medium", "Large", "X-Large", "2X-Large", "3X-Large", "4X-Large", "5X-Large", "6X-Large")
 """Each has twice the speed of the one before and costs twice the credits an hour; X-Small one."""
 
@@ -65,12 +69,11 @@ class Means:
     """Functions that may copy at once."""
     connections_max: int | None = None
     """Of the source, over all functions; one holds the snapshot."""
-    limit_s: float = 900.0
-    """The time limit of a function; Lambda's own is 900."""
+    limit_s: float = LIMIT_S
+    """The time limit of a function."""
     reserve_s: float = 30.0
     """Of it, kept for loading and telling what was read (engine.deadline)."""
-    memory_mb: int = 3538
-    """Of a function: two vCPUs, as the benchmark had."""
+    memory_mb: int = MEMORY_MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ class Prediction:
     """With the fewest workers that copy all within the limit of one function, else with the most there can be."""
     privatelink_gb: float
     warehouse_s: float
-    """That an X-Small runs; a bigger one is faster at the same credits."""
+    """That an X-Small runs for it; a bigger one is faster at the same credits. Whatever woke it up pays a minute at
+    least, once for all tables of a run."""
     warehouse_size: str
     """The smallest that keeps pace with the workers of the fan-out."""
     dollars: dict[str, float]
@@ -118,7 +122,7 @@ class Prediction:
 class Rates:
     """What one function does in a second, the shares of bytes, and the seconds that do not depend on bytes."""
 
-    based_on: str = "defaults"
+    based_on: str = DEFAULTS
     copy: float = COPY_BYTES_S
     read: float = READ_BYTES_S
     put: float = PUT_BYTES_S
@@ -129,13 +133,10 @@ class Rates:
     publish_s: float = PUBLISH_S
 
 
-def predict(
-    plan: TablePlan, own: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]], means: Means
-) -> Prediction:
-    """`own`: receipts of the table, newest first; `others`: the newest of each other table."""
+def predict(plan: TablePlan, own: Iterable[Mapping[str, Any]], otherwise: Rates, means: Means) -> Prediction:
+    """`own`: receipts of the table, newest first; `otherwise`: what holds where none of them measured anything."""
     mine = [each for each in own if _is_measured(each) and each["mode"] == plan.mode][:HISTORY]
-    big = [each for each in others if _is_measured(each) and each["bytes_read"] >= CHUNK_BYTES_MIN]
-    rates = rates_of(mine, f"{len(mine)} runs of this table") if mine else rates_of(big, f"{len(big)} other tables")
+    rates = rates_of(mine, f"{_counted(len(mine), 'run')} of this table") if mine else otherwise
     bytes_table = sum(chunk.bytes_estimate for chunk in plan.chunks)
     some = plan.window is not None and plan.window.low is not None and bool(mine)
     read = median(each["bytes_read"] for each in mine) if some else bytes_table * rates.csv_share
@@ -146,7 +147,7 @@ def predict(
     chain = _chain(copy_s + publish_s, usable_s, rates.fixed_s, means)
     fan_out = _fan_out(copy_s, publish_s, usable_s, rates.fixed_s, len(plan.chunks), means)
     shared_s = max(fan_out.seconds - publish_s - rates.fixed_s * fan_out.rounds, 0.001)
-    warehouse_s = max(RESUMED_S, max(copy_s, load_s) + publish_s)
+    warehouse_s = max(copy_s, load_s) + publish_s
     return Prediction(
         based_on=rates.based_on,
         bytes_table=bytes_table,
@@ -171,15 +172,19 @@ def predict(
     )
 
 
+def of_all(receipts: Iterable[Mapping[str, Any]]) -> Rates:
+    """From the newest receipts of all tables: of a table of few bytes no rate means anything."""
+    big = [each for each in receipts if _is_measured(each) and each["bytes_read"] >= CHUNK_BYTES_MIN]
+    return rates_of(big, _counted(len(big), "table")) if big else Rates()
+
+
 def rates_of(receipts: Sequence[Mapping[str, Any]], based_on: str) -> Rates:
-    """Medians over receipts; of what none of them tells, the default."""
+    """Medians over receipts, at least one; of what none of them tells, the default."""
 
     def middle(of: Callable[[Mapping[str, Any], Mapping[str, float]], float], default: float) -> float:
         values = [value for each in receipts if (value := of(each, each["seconds"])) > 0]
         return median(values) if values else default
 
-    if not receipts:
-        return Rates()
     return Rates(
         based_on=based_on,
         copy=middle(lambda each, seconds: each["bytes_read"] / seconds["copy"], COPY_BYTES_S),
@@ -198,7 +203,7 @@ def rates_of(receipts: Sequence[Mapping[str, Any]], based_on: str) -> Rates:
 def happened(receipt: Receipt, memory_mb: int) -> dict[str, Any]:
     """What a prediction is held against, and what it cost by the same prices, the table alone in its function."""
     seconds = receipt.seconds.get("total", 0.0)
-    warehouse_s = max(RESUMED_S, receipt.seconds.get("copy", 0.0) + receipt.seconds.get("publish", 0.0))
+    warehouse_s = receipt.seconds.get("copy", 0.0) + receipt.seconds.get("publish", 0.0)
     gb_s = seconds * memory_mb / 1024
     return {
         "seconds": seconds,
@@ -249,12 +254,18 @@ def _size(times: float) -> str:
 
 
 def _is_measured(receipt: Mapping[str, Any]) -> bool:
-    return bool(receipt["status"] == "COMPLETE" and receipt["bytes_read"] > 0 and receipt["seconds"].get("copy", 0) > 0)
+    """Its seconds are those of all its bytes: of a run that several functions worked on they are the last one's."""
+    copied = receipt["bytes_read"] > 0 and receipt["seconds"].get("copy", 0) > 0
+    return bool(receipt["status"] == "COMPLETE" and copied and receipt.get("functions", 1) == 1)
 
 
 def _fixed(seconds: Mapping[str, float]) -> float:
     """What neither copied nor published; planning is not in the total."""
     return seconds["total"] - seconds["copy"] - seconds.get("publish", 0.0) + seconds.get("plan", 0.0)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _rate(amount: float, by: float | None) -> float:

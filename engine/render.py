@@ -24,6 +24,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from engine.model import Receipt
+from engine.predict import DEFAULTS
 
 EVENT_SECONDS_MIN = 5.0
 """Between two lines of progress of one table: a log of an hour stays under a thousand lines."""
@@ -139,11 +140,22 @@ def status_text(status: str) -> Text:
 
 def show_receipts(receipts: Sequence[Receipt], to: Console) -> None:
     """One row a table, then what is to be known beside the numbers."""
-    heads = ("table", "mode", "status", ">rows", ">MB", ">staged MB", ">s", ">rows/s")
-    to.print(_table(heads, [_receipt_row(receipt) for receipt in receipts]))
+    heads = ["table", "mode", "status", ">rows", ">MB", ">staged MB", ">s", ">rows/s"]
+    rows = [list(_receipt_row(receipt)) for receipt in receipts]
+    if any(map(_expected, receipts)):
+        heads.append(">s expected")
+        for row, receipt in zip(rows, receipts, strict=True):
+            row.append(_expected(receipt))
+    to.print(_table(heads, rows))
     for receipt in receipts:
         for line in _remarks(receipt):
             to.print(Text(f"  {_one_line(receipt.table)}: {line}", style="red" if line.startswith("FAILED") else ""))
+
+
+def _expected(receipt: Receipt) -> str:
+    """From earlier runs; what defaults would say is of interest before a run, not after it."""
+    told = receipt.prediction
+    return f"{told['seconds']['total']:,.1f}" if told and told["based_on"] != DEFAULTS else ""
 
 
 def _receipt_row(receipt: Receipt) -> tuple[Text | str, ...]:
@@ -174,6 +186,19 @@ def show_rows(rows: Sequence[Mapping[str, Any]], to: Console, columns: Sequence[
     numbers = {head for head in heads if any(type(row.get(head)) in (int, float) for row in rows)}
     cells = [[_cell(row.get(head)) for head in heads] for row in rows]
     to.print(_table([f">{head}" if head in numbers else head for head in heads], cells))
+
+
+def show_plans(plans: Sequence[Mapping[str, Any]], to: Console) -> None:
+    """One row a table: what a run would do, and what it is expected to take."""
+    shown = ("table", "target_table", "mode", "publish", "reader", "columns", "chunks", "bytes_estimate")
+    rows = []
+    for each in plans:
+        row = {**each, "columns": len(each.get("columns", []))}
+        if told := each.get("prediction"):
+            functions = {"s": told["seconds"]["total"], "functions": told["chain"]["functions"]}
+            row |= {**functions, "workers": told["fan_out"]["functions"], "cents": 100 * told["dollars"]["total"]}
+        rows.append(row)
+    show_rows(rows, to, (*shown, "s", "functions", "workers", "cents"))
 
 
 def show_verification(results: Sequence[Mapping[str, Any]], to: Console) -> None:

@@ -153,3 +153,27 @@ def test_the_text_of_an_unexpected_error_is_not_shown():
 def test_errors_are_taken_out_of_their_groups():
     one, two = TargetError("one"), ValueError("two")
     assert failures.leaves(ExceptionGroup("", [one, ExceptionGroup("", [two])])) == [one, two]
+
+
+def test_what_was_expected_from_earlier_runs_stands_beside_what_was():
+    measured = {"based_on": "2 runs of this table", "seconds": {"total": 12.34}}
+    assumed = {"based_on": "defaults", "seconds": {"total": 13.0}}
+    assert "expected" not in shown(render.show_receipts, [receipt(prediction=assumed), receipt()])
+    first, second, third = shown(
+        render.show_receipts, [receipt(prediction=measured), receipt(prediction=assumed)]
+    ).splitlines()
+    assert first.endswith("rows/s s expected")
+    assert second.split()[-1] == "12.3"
+    assert "13.0" not in third
+
+
+def test_a_plan_tells_what_it_is_expected_to_take():
+    told = {
+        "seconds": {"total": 2000.0}, "chain": {"functions": 3}, "fan_out": {"functions": 8},
+        "dollars": {"total": 0.1234},
+    }  # fmt: skip
+    plan = {"table": "public.t", "target_table": "T", "columns": [1, 2], "chunks": 9, "prediction": told}
+    heads, row, refused = shown(render.show_plans, [plan, {"table": "public.u", "faults": ["no"]}]).splitlines()
+    assert heads.split()[-4:] == ["s", "functions", "workers", "cents"]
+    assert row.split()[-4:] == ["2,000.0", "3", "8", "12.3"]
+    assert refused.split()[-4:] == ["-"] * 4
