@@ -8,6 +8,7 @@ import threading
 import anyio
 import pytest
 
+from engine.config import State
 from handlers.replay import replay
 from tests.cloud.conftest import RUN, TEMPLATE
 
@@ -116,7 +117,7 @@ def test_a_worker_that_fails_for_good_does_not_stop_the_others(machine):
     [
         ("plan", None, "FatalError", 1),
         ("finish", RUN, "FatalError", 1),
-        ("plan", None, "RetryableError", 6),
+        ("plan", None, "RetryableError", 9),
     ],
     ids=["plan", "finish", "plan, at last"],
 )
@@ -215,3 +216,11 @@ def test_an_error_of_the_service_is_told_too(machine):
     (letter,) = machine.aws.messages(machine.dead_letters)
     assert json.loads(letter)["error"] == json.loads(ended.cause)
     assert json.loads(ended.cause)["code"] == "States.Timeout"
+
+
+def test_retries_outlast_the_lease_of_a_function_that_died():
+    """Who comes after it is refused until then; with full jitter a pause is half of its bound on average."""
+    states = json.loads(TEMPLATE.read_text(encoding="utf-8").replace("${workers}", "8"))["States"]
+    (retrier,) = [each for each in states["Finish"]["Retry"] if "RetryableError" in each["ErrorEquals"]]
+    pauses = [retrier["IntervalSeconds"] * retrier["BackoffRate"] ** n for n in range(retrier["MaxAttempts"])]
+    assert sum(min(pause, retrier["MaxDelaySeconds"]) for pause in pauses) / 2 > 4 * State().lease_s
