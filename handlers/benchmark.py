@@ -33,7 +33,7 @@ from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.stage.disk import DiskSinks
 from engine.telemetry import lines, metrics
-from engine.wiring import looking, new_run_id, parts
+from engine.wiring import Wanted, looking, new_run_id, parts
 from handlers.entry import Answer, Call, serve
 from handlers.events import BenchmarkEvent
 
@@ -114,7 +114,7 @@ async def _rounds(count: int, deadline: Deadline, measure: Callable[[], Awaitabl
 
 async def _extraction(config: Config, event: BenchmarkEvent, deadline: Deadline) -> dict[str, Measured]:
     """All rounds in one snapshot, so that each reads the same rows."""
-    async with looking(config, event.tables) as (_, found):
+    async with looking(config, Wanted(event.tables, full=True)) as (_, found):
         plans, refused = await found.plan_all(full=True)
         if faults := [fault for each in [*found.refused, *refused] for fault in each.faults]:
             raise RefusedError(faults)
@@ -159,7 +159,7 @@ def _same(label: str, expected: int, rows: int) -> None:
 
 
 async def _end_to_end(config: Config, names: Sequence[str], deadline: Deadline, tables: dict[str, Measured]) -> None:
-    for receipt in await run(config, names, full=True, deadline=deadline):
+    for receipt in await run(config, Wanted(names, full=True), deadline=deadline):
         if receipt.status != "COMPLETE":
             error = receipt.error or _NO_TIME
             raise BorealisError(f"{receipt.table}: {error['message']}", remedy=error["remedy"], code=error["code"])
