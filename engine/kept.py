@@ -118,7 +118,7 @@ class Slot:
 
     async def clear(self) -> None:
         if self.version:
-            await self.state.delete(f"plan/{self.target_key}")
+            await self.state.delete(f"plan/{self.target_key}", version=self.version)
         self.version, self.kept = 0, None
 
 

@@ -130,8 +130,13 @@ class DynamoState:
         )
         return new if written else None
 
-    async def delete(self, name: str) -> None:
-        await self._call("delete_item", Key=_key("document", name))
+    async def delete(self, name: str, *, version: int) -> None:
+        await self._write(
+            "delete_item",
+            Key=_key("document", name),
+            ConditionExpression="revision = :version",
+            ExpressionAttributeValues={":version": _number(version)},
+        )
 
     async def names(self, prefix: str) -> list[str]:
         found = await self._query("document", begin=prefix, ProjectionExpression="sk, expires")

@@ -61,7 +61,8 @@ class State(Protocol):
         After `keep_s` seconds the document is as if deleted. Raises StateError over DOCUMENT_BYTES_MAX.
         """
 
-    async def delete(self, name: str) -> None: ...
+    async def delete(self, name: str, *, version: int) -> None:
+        """Deletes the version that was read or written; without effect where another has replaced it."""
 
     async def names(self, prefix: str) -> list[str]:
         """The names of the documents that begin so, sorted."""

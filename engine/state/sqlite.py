@@ -72,8 +72,8 @@ class SqliteState:
         expires = None if keep_s is None else time.time() + keep_s
         return await self._call(partial(_put, name, pack(name, value), version, expires))
 
-    async def delete(self, name: str) -> None:
-        await self._call(partial(_delete, name))
+    async def delete(self, name: str, *, version: int) -> None:
+        await self._call(partial(_delete, name, version))
 
     async def names(self, prefix: str) -> list[str]:
         return await self._call(partial(_names, prefix))
@@ -181,8 +181,8 @@ def _put(name: str, packed: bytes, version: int, expires: float | None, db: sqli
     return version + 1 if done.rowcount == 1 else None
 
 
-def _delete(name: str, db: sqlite3.Connection) -> None:
-    db.execute("DELETE FROM document WHERE name = ?", [name])
+def _delete(name: str, version: int, db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM document WHERE name = ? AND version = ?", [name, version])
 
 
 def _names(prefix: str, db: sqlite3.Connection) -> list[str]:

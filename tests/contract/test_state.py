@@ -153,11 +153,20 @@ async def test_twenty_writers_at_once_lose_nothing(states):
 
 async def test_a_version_of_a_deleted_document_is_never_good_again(state):
     old = await state.put("plan/SHOP.T", {"old": True})
-    await state.delete("plan/SHOP.T")
-    await state.delete("plan/SHOP.T")
+    await state.delete("plan/SHOP.T", version=old)
+    await state.delete("plan/SHOP.T", version=old)
     assert await state.get("plan/SHOP.T") is None
     assert await state.put("plan/SHOP.T", {"new": True})
     assert await state.put("plan/SHOP.T", {"old": True}, version=old) is None
+
+
+async def test_who_was_overtaken_deletes_nothing(state):
+    old = await state.put("plan/SHOP.T", {"run_id": "run1"})
+    new = await state.put("plan/SHOP.T", {"run_id": "run2"}, version=old)
+    await state.delete("plan/SHOP.T", version=old)
+    assert (await state.get("plan/SHOP.T")).value == {"run_id": "run2"}
+    await state.delete("plan/SHOP.T", version=new)
+    assert await state.get("plan/SHOP.T") is None
 
 
 async def test_names_begin_as_asked_and_are_sorted(state):

@@ -101,10 +101,12 @@ class Stores(RuleBasedStateMachine):
         self.documents[name] = value, replaced
         return name, replaced, False
 
-    @rule(name=NAMES)
-    def delete(self, name: str) -> None:
-        self.wait(self.state.delete(self.prefix + name))
-        self.documents.pop(self.prefix + name, None)
+    @rule(read=versions)
+    def delete(self, read: tuple[str, int, bool]) -> None:
+        name, version, _ = read
+        self.wait(self.state.delete(name, version=version))
+        if name in self.documents and self.documents[name][1] == version:
+            del self.documents[name]
 
     @rule(name=NAMES)
     def get(self, name: str) -> None:
