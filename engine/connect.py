@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,12 +80,14 @@ class KeptSessions:
     pool: SessionPool | None = None
 
 
-@asynccontextmanager
-async def sessions(config: Config, run_id: str, kept: KeptSessions | None = None) -> AsyncIterator[SessionPool]:
-    """Sessions at the target: Snowflake, or the embedded warehouse, served from here if nobody serves it yet.
+KEPT: ContextVar[KeptSessions | None] = ContextVar("kept", default=None)
+"""Set where a process outlives its run: sessions are then checked and used again, and left open at the end."""
 
-    With `kept` those of earlier invocations are checked and used again, and left open at the end.
-    """
+
+@asynccontextmanager
+async def sessions(config: Config, run_id: str) -> AsyncIterator[SessionPool]:
+    """Sessions at the target: Snowflake, or the embedded warehouse, served from here if nobody serves it yet."""
+    kept = KEPT.get()
     if config.target.local is not None:
         async with _local(config, run_id, config.target.local) as pool:
             yield pool

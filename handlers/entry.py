@@ -21,6 +21,7 @@ import orjson
 
 from engine import failures
 from engine.config import Config
+from engine.connect import KEPT, KeptSessions
 from engine.errors import BorealisError
 from engine.telemetry.functions import invocation
 from handlers.configuration import fetched
@@ -59,15 +60,18 @@ class Call:
 
 
 class Environment:
-    """What stays between invocations: the event loop, and the configuration once it was read without fault."""
+    """What stays between invocations: the event loop, sessions at the target, the configuration once it was read."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
+        self._sessions = KeptSessions()
         self._config: Config | None = None
 
     def run(self, body: Coroutine[Any, Any, Answer]) -> Answer:
         """In a copy of the caller's context, for what is told of an invocation to reach its tasks and threads."""
-        return self._runner.run(body, context=contextvars.copy_context())
+        context = contextvars.copy_context()
+        context.run(KEPT.set, self._sessions)
+        return self._runner.run(body, context=context)
 
     async def config(self) -> Config:
         """Read by the first invocation rather than at import, where a fault could only be told as a crash."""

@@ -202,10 +202,8 @@ class IamFront:
             )
         answer = requests.post(f"{self._sts}/", data=body, headers={**headers, "host": self.sts_host}, timeout=CALL_S)
         if answer.status_code != 200:
-            code = re.search(r"<Code>(\w+)</Code>", answer.text)
             raise RefusedLoginError(
-                f"error making upstream request: received error code {answer.status_code} from STS: "
-                f"{code[1] if code else answer.text[:200]}"
+                f"error making upstream request: received error code {answer.status_code} from STS: {answer.text}"
             )
         found = re.search(r"<Arn>([^<]+)</Arn>", answer.text)
         assert found, answer.text

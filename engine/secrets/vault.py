@@ -203,7 +203,6 @@ class Vault:
             told = self._send("GET", "auth/token/lookup-self", doing="cannot log in to Vault with the token")["data"]
             life_s, self._policies = float(told["ttl"]) if told["expire_time"] else math.inf, told["policies"]
         else:
-            self._client.token = ""
             request = identity_request(self._settings.region, self._settings.server_id)
             path = f"auth/{self._settings.mount.strip('/')}/login"
             doing = f"cannot log in to Vault as role {self._settings.role}"

@@ -51,6 +51,7 @@ async def test_tampered_credentials_are_refused_and_not_repeated(with_iam, monke
     assert said in str(error)
     assert remedy in error.remedy
     assert "TAMPERED" not in str(error)
+    assert "ErrorResponse" not in str(error), "STS quotes the request that it refuses, and Vault quotes STS"
 
 
 async def test_a_role_that_vault_does_not_have_is_named(with_iam):
@@ -103,3 +104,11 @@ async def test_a_token_that_cannot_be_renewed_is_followed_by_a_new_login_before_
     await asyncio.sleep(2.2)
     await vault.version()
     assert front.logins == 2
+
+
+async def test_what_is_signed_is_in_no_line_of_the_log(with_iam, identity, caplog):
+    with caplog.at_level("DEBUG"):
+        await with_iam().read("kv/aurora")
+    assert identity.session_token not in caplog.text
+    assert identity.secret_key not in caplog.text
+    assert "first" not in caplog.text

@@ -17,11 +17,15 @@ from engine import runs
 from engine.config import Config, parse
 from engine.connect import addresses, sessions
 from engine.errors import SecretError, SourceError, TargetError
+from engine.local.vault import OpenBao
 from engine.logins import VaultLogins
+from engine.secrets.vault import Settings, Vault
 from engine.source.connection import Address, Translated, connected
 from engine.source.snapshot import open_snapshot
+from engine.wiring import Wanted
 from tests.conftest import connected as plainly_connected
 from tests.conftest import execute
+from tests.secrets.conftest import SERVER_ID
 from tests.secrets.login_front import Users, login_front
 
 ROWS = 60_000
@@ -154,6 +158,57 @@ async def test_readers_of_a_role_that_was_dropped_are_replaced_inside_the_snapsh
         assert [await count(snapshot), await count(snapshot)] == [1000, 1000]
 
 
+async def test_a_reader_that_was_lent_when_the_role_was_dropped_is_not_lent_again(bao, dynamic, database, role):
+    address = await granted(bao, dynamic, database, role)
+    async with open_snapshot(address, [], 2) as snapshot:
+        await snapshot.open_readers(2, [])
+        async with snapshot.reader():
+            dynamic.client.sys.revoke_prefix(f"database/creds/{role}")
+            with pytest.raises(SourceError, match="permission denied"):
+                await count(snapshot)
+        assert [await count(snapshot), await count(snapshot)] == [1000, 1000]
+
+
+async def test_reading_in_one_snapshot_keeps_the_lease(bao, dynamic, database, role):
+    address = await granted(bao, dynamic, database, role, ttl_s=3)
+    async with open_snapshot(address, [], 1) as snapshot:
+        for _ in range(7):
+            assert await count(snapshot) == 1000
+            await asyncio.sleep(0.8)
+
+
+async def test_a_credential_does_not_outlive_the_token_that_took_it(dynamic, database, role, front, sts, identity):
+    """Vault revokes the leases of a token that ends: before that both are new."""
+    await granted(dynamic, dynamic, database, role)
+    dynamic.allow(role, f"database/creds/{role}")
+    front.bind("borealis", sts.role_arn("borealis"), role, ttl_s=3, ttl_max_s=3)
+    vault = {"address": front.address, "role": "borealis", "server_id": SERVER_ID}
+    address, _ = addresses(configuration(dynamic, database, source={"vault": f"database/creds/{role}"}, vault=vault))
+    first = await whoami(address)
+    await asyncio.sleep(2.2)
+    assert await whoami(address) != first
+
+
+async def test_a_valid_credential_does_while_vault_is_sealed_and_vault_is_left_alone(
+    postgres, database, role, tmp_path, monkeypatch
+):
+    with OpenBao(tmp_path) as bao:
+        bao.enable_database(f"127.0.0.1:{postgres.port}/postgres", "postgres", "none")
+        await granted(bao, bao, database, role)
+        bao.allow(role, f"database/creds/{role}")
+        settings = {"address": bao.address, "auth": "token", "token": bao.token(role, ttl_s=3)}
+        vault = Vault(Settings.model_validate(settings))
+        known = await vault.read(f"database/creds/{role}")
+        bao.seal()
+        await asyncio.sleep(2.2)
+        asked, read = [], vault._read
+        monkeypatch.setattr(vault, "_read", lambda *path: asked.append(path) or read(*path))
+        for _ in range(3):
+            assert (await vault.read(f"database/creds/{role}")).values == known.values
+        assert len(asked) == 1
+        bao.unseal()
+
+
 async def count(snapshot) -> int:
     async with snapshot.reader() as connection:
         with Translated("cannot count"):
@@ -181,7 +236,7 @@ async def run_and(bao, database, warehouse, target_database, path: str, tmp_path
         state={"path": str(tmp_path / "state.db")},
     )  # fmt: skip
     async with asyncio.TaskGroup() as tasks:
-        run = tasks.create_task(runs.run(config, []))
+        run = tasks.create_task(runs.run(config, Wanted()))
         await reading(database)
         await meanwhile()
     (receipt,) = run.result()

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.config import parse
-from engine.connect import KeptSessions, sessions
+from engine.connect import KEPT, KeptSessions, sessions
 from tests.secrets.login_front import Users, login_front
 
 
@@ -31,7 +31,8 @@ def config(warehouse, users):
 
 async def one_session(config, run_id, kept) -> tuple[str, str]:
     """The number of the session that a run gets, and its tag."""
-    async with sessions(config, run_id, kept) as pool, pool.session() as session:
+    KEPT.set(kept)
+    async with sessions(config, run_id) as pool, pool.session() as session:
         ((number,),) = (await session.execute("SELECT CURRENT_SESSION()")).rows
         shown = (await session.execute("SHOW PARAMETERS LIKE 'QUERY_TAG' IN SESSION")).rows
     return number, shown[0][1]
