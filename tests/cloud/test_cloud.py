@@ -27,7 +27,6 @@ def test_a_function_reaches_all_with_the_logins_of_vault(up):
         "primary",
         "vault",
         "target",
-        "vault",
     }
     assert " as v-token-to-reader-" in found["source"]["detail"]
     assert found["source"]["detail"].endswith("standby")

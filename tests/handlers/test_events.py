@@ -1,6 +1,7 @@
 """The example events are what the functions take, and nothing else is."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from engine.errors import EventError
 from handlers.events import (
     BenchmarkEvent,
+    Event,
     FinishStep,
     HealthEvent,
     PlanStep,
@@ -134,3 +136,12 @@ def test_the_values_of_an_event_are_not_repeated():
     told = faults({"tables": ["s3cr3t" * 100], "full": "s3cr3t", "idempotency_key": "s3cr3t s3cr3t"}, "scheduled")
     assert len(told) == 3
     assert "s3cr3t" not in str(told)
+
+
+@pytest.mark.parametrize("kind", [*KINDS["parallel"], WorkerEvent, SnapshotEvent, HealthEvent, BenchmarkEvent])
+def test_the_document_has_exactly_the_fields_of_each_event(kind):
+    text = (Path(__file__).parents[2] / "docs" / "functions.md").read_text(encoding="utf-8")
+    chapter = re.search(rf"^### `{kind.__name__}`.*?\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert chapter, kind
+    own = [name for name in kind.model_fields if name not in Event.model_fields]
+    assert re.findall(r"^\| `(\w+)`", chapter[1], re.MULTILINE) == own
