@@ -7,8 +7,10 @@ credentials may block: callers use a thread.
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import logging
+from typing import Any
 from urllib.parse import urlencode
 
 import botocore.session
@@ -26,9 +28,15 @@ SERVER_ID = "X-Vault-AWS-IAM-Server-ID"
 logging.getLogger("botocore.auth").setLevel(logging.INFO)  # its debug lines quote the session token
 
 
+@functools.cache
+def _session() -> Any:
+    """Made once, for it takes 5 to 15 ms; who we are is looked up anew, for the credentials of a role change."""
+    return botocore.session.Session()
+
+
 def _credentials() -> ReadOnlyCredentials:
     try:
-        found = botocore.session.Session().get_credentials()
+        found = _session().get_component("credential_provider").load_credentials()
         frozen = found.get_frozen_credentials() if found is not None else None
     except BotoCoreError as error:
         raise SecretError(f"cannot get AWS credentials: {type(error).__name__}", retryable=True) from None
@@ -68,7 +76,7 @@ def database_token(host: str, port: int, user: str, region: str | None) -> str:
 
     As `generate_db_auth_token` of the SDK, without its `rds` client, whose model the functions' package leaves out.
     """
-    region = region or botocore.session.Session().get_config_variable("region")
+    region = region or _session().get_config_variable("region")
     if region is None:
         raise SecretError("the database's token needs a region", remedy="set aws.region")
     request = AWSRequest("GET", f"https://{host}:{port}/?{urlencode({'Action': 'connect', 'DBUser': user})}")
