@@ -28,6 +28,7 @@ from engine.local.cloud.functions import Functions
 from engine.local.postgres import PostgresServer
 from engine.local.warehouse.process import Endpoint, serve
 from package.build import REPOSITORY, Runtime
+from package.contents import functions as functions_of
 
 CALLED = "health"
 """Asked for answers too, deep: it logs in on both sides and moves no rows."""
@@ -75,12 +76,6 @@ def main() -> None:
         "functions": starts,
     }
     console.print(f"Kept in {report.keep(found, 'cold-start', asked.keep)}")
-
-
-def functions_of(repository: Path) -> list[str]:
-    """Modules of `handlers` that have a handler."""
-    sources = sorted(repository.glob("handlers/*.py"))
-    return [f"handlers.{path.stem}" for path in sources if "\nhandler = " in path.read_text(encoding="utf-8")]
 
 
 def _places(folder: Path) -> list[Place]:

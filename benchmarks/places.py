@@ -42,7 +42,7 @@ class Place:
 CHECKOUT = Place(f"checkout, Python {OWN_PYTHON}", REPOSITORY, [sys.executable], str(REPOSITORY))
 
 
-def packaged(folder: Path, python: str) -> Place | None:
+def packaged(folder: Path, python: str, config: Path | None = None) -> Place | None:
     """Built for this machine and that Python; None where the machine has no such Python to run it.
 
     Without site-packages, and writing no byte code, as where the file system is read-only.
@@ -51,7 +51,7 @@ def packaged(folder: Path, python: str) -> Place | None:
     if interpreter is None:
         return None
     architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    manifest = build(Runtime(architecture, python), folder)
+    manifest = build(Runtime(architecture, python), folder, config)
     with zipfile.ZipFile(folder / manifest["name"]) as archive:
         archive.extractall(folder / "task")
     uv = [sys.executable, "-m", "uv", "--quiet", "pip", "install", "--python", sys.executable, "--only-binary", ":all:"]

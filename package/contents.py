@@ -1,6 +1,6 @@
 """Decides which files of the repository and of the lock go into a function, and under which name. Reads, never writes.
 
-What is reached from `handlers` by imports goes in: modules of ours one by one, packages with all that they require.
+What is reached by imports from the functions goes in: modules of ours one by one, packages with all that they require.
 The functions have no command line, so nothing of `rich` or `typer` is reached; the embedded parts never are.
 """
 
@@ -16,7 +16,6 @@ from pathlib import Path
 
 OURS = "borealis"
 FOLDERS = ("engine", "handlers")
-ROOTS = ("handlers",)
 NEVER = ("engine.local",)
 """Imported inside a function of `engine.connect`, for a setting that a Lambda function cannot have: `target.local`."""
 
@@ -82,11 +81,21 @@ def is_kept(file: str, python: str) -> bool:
     return not any(fnmatchcase(file, pattern) for pattern in TRIMMED)
 
 
+def functions(repository: Path) -> list[str]:
+    """Modules that have a `handler`."""
+    return sorted(
+        _module(path, repository)
+        for path in repository.glob("handlers/*.py")
+        for node in _tree(path).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "handler"
+    )
+
+
 def reached(repository: Path) -> dict[str, Path]:
-    """Modules of ours by name: the handlers, and all that they import, also inside functions."""
+    """Modules of ours by name: the functions, and all that they import, also inside of functions."""
     known = {_module(path, repository): path for folder in FOLDERS for path in (repository / folder).rglob("*.py")}
     found: dict[str, Path] = {}
-    ahead = [name for name in known if _is_within(name, ROOTS)]
+    ahead = [part for name in functions(repository) for part in _with_parents(name)]
     while ahead:
         name = ahead.pop()
         if name not in known or name in found or _is_within(name, NEVER):
@@ -109,9 +118,13 @@ def _with_parents(module: str) -> list[str]:
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _imports(path: Path) -> Iterator[str]:
     """Full names: of `from engine.sql import source` it is `engine.sql.source`."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -2,22 +2,29 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable
 from importlib.metadata import distributions
+from pathlib import Path
 
 import pytest
 import tomlkit
+from anyio import to_thread
 
 from benchmarks.places import OWN_PYTHON, Place, packaged
+from engine.aws import client
 from engine.local.cloud.functions import Functions
-from package.build import LOCK, REPOSITORY, Runtime, build, refuse_what_lambda_would
-from package.contents import AWS_SERVICES, name_of, reached
+from engine.local.dynamodb import create_table
+from package.build import LOCK, REPOSITORY, Runtime, build, interpreter_of, refuse_what_lambda_would
+from package.contents import AWS_SERVICES, functions, name_of, reached
+from tests.conftest import execute
 
 PYTHONS = sorted({OWN_PYTHON, Runtime("arm64").python})
 MODULES = reached(REPOSITORY)
-HANDLERS = sorted(name for name in MODULES if name.startswith("handlers."))
+
+DATABASE = "PACKAGED"
 
 UNUSED = "rich typer pygments duckdb fakesnow numpy pandas pyarrow moto engine.local engine.cli ".split()
 """What no function loads: the command line, the embedded parts, what the connector takes along where it is there."""
@@ -25,9 +32,18 @@ UNLESS_CONFIGURED = "hvac opentelemetry.exporter google.rpc".split()
 """What is loaded by the first invocation that needs it: Vault's client, the exporter of traces."""
 
 
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the package says; the function's environment says where the servers are."""
+    file = tmp_path_factory.mktemp("config") / "production.toml"
+    target = {"account": "a", "protocol": "http", "user": "u", "password": "p", "database": DATABASE, "schema": "S"}
+    file.write_text(tomlkit.dumps({"target": target, "tables": [{"name": "public.*"}]}), encoding="utf-8")
+    return file
+
+
 @pytest.fixture(scope="module", params=PYTHONS)
-def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    found = packaged(tmp_path_factory.mktemp("package"), request.param)
+def package(request: pytest.FixtureRequest, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    found = packaged(tmp_path_factory.mktemp("package"), request.param, config)
     if found is None:
         pytest.skip(f"there is no Python {request.param} on this machine")
     return found
@@ -57,37 +73,43 @@ def test_every_module_in_it_imports_without_anything_beside_it(loaded):
     assert set(MODULES) <= loaded(*MODULES)
 
 
-@pytest.mark.parametrize("handler", HANDLERS)
-def test_a_function_loads_nothing_that_it_does_not_use(loaded, handler):
+@pytest.mark.parametrize("function", functions(REPOSITORY))
+def test_a_function_loads_nothing_that_it_does_not_use(loaded, function):
     """The budget of a cold start is what is loaded, which a test can see, and not the time, which it cannot."""
     unwanted = (*UNUSED, *UNLESS_CONFIGURED)
     assert not [
-        name for name in loaded(handler) if name.startswith(tuple(f"{word}." for word in unwanted)) or name in unwanted
+        name for name in loaded(function) if name.startswith(tuple(f"{word}." for word in unwanted)) or name in unwanted
     ]
 
 
-def test_a_function_runs_from_it_under_the_runtime_client(package, postgres, warehouse, tmp_path):
-    """`health` reads its configuration, opens the state, and logs in on both sides."""
-    settings = tmp_path / "settings.toml"
-    target = {**warehouse.endpoint.connection(), "user": "u", "password": "p", "database": "D", "schema": "S"}
-    settings.write_text(tomlkit.dumps({
-        "source": {"dsn": postgres.dsn()},
-        "target": target,
-        "state": {"path": str(tmp_path / "state.db")},
-        "tables": [{"name": "public.*"}],
-    }))  # fmt: skip
-    spec = package.spec("handlers.health.handler", {"BOREALIS_CONFIG": str(settings)}, memory_mb=512)
-    with Functions(tmp_path / "functions", {"health": spec}) as functions:
-        cold, warm = functions.invoke("health", {"deep": True}), functions.invoke("health", {"deep": True})
-    for answer in (cold, warm):
-        assert answer.payload["ok"], (answer.payload, answer.logs)
-    assert {check["name"] for check in warm.payload["checks"]} == {"configuration", "state", "source", "target"}
+async def test_a_run_works_from_it_under_the_runtime_client(package, database, warehouse, aws, tmp_path):
+    """From an event to rows at the target: every driver is used, and what botocore needs to speak to DynamoDB."""
+    await execute(database, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 1000)")
+    warehouse.query(f'CREATE DATABASE IF NOT EXISTS "{DATABASE}"')
+    table = f"state-{tmp_path.name}"
+    async with client("dynamodb") as dynamodb:
+        await create_table(dynamodb, table)
+    variables = {
+        "BOREALIS_SOURCE__DSN": database,
+        "BOREALIS_TARGET__HOST": warehouse.endpoint.host,
+        "BOREALIS_TARGET__PORT": str(warehouse.endpoint.port),
+        "BOREALIS_STATE__TABLE": table,
+        **{name: value for name, value in os.environ.items() if name.startswith("AWS_")},
+    }
+    spec = package.spec("handlers.scheduled.handler", variables, memory_mb=512, timeout_s=60)
+    with Functions(tmp_path / "functions", {"scheduled": spec}) as functions:
+        answers = [await to_thread.run_sync(functions.invoke, "scheduled", {"full": True}) for _ in range(2)]
+    for answer in answers:
+        copied = [(told["status"], told["rows_loaded"]) for told in answer.payload.get("tables", [])]
+        assert copied == [("COMPLETE", 1000)], (answer.payload, answer.logs)
+    assert warehouse.query(f'SELECT COUNT(*) FROM "{DATABASE}"."S"."T"') == [(1000,)]
 
 
 def test_neither_embedded_parts_nor_command_line_are_in_it(package):
     names = {path.relative_to(package.code).as_posix() for path in package.code.rglob("*")}
-    assert not names & {"engine/local", "engine/cli.py", "engine/render.py", "rich", "typer", "tests", "duckdb"}
-    assert {f"{name.replace('.', '/')}.py" for name in HANDLERS} <= names
+    absent = "engine/local engine/cli.py engine/render.py engine/inspection.py handlers/replay.py rich typer duckdb"
+    assert not names & set(absent.split())
+    assert {f"handlers/{name}.py" for name in "health parallel scheduled snapshot worker".split()} <= names
 
 
 def test_its_packages_are_those_of_the_lock(package):
@@ -121,8 +143,8 @@ def test_the_manifest_tells_of_the_zip_beside_it(package):
 
 
 @pytest.mark.parametrize("package", [OWN_PYTHON], indirect=True)
-def test_built_again_it_is_the_same_byte_for_byte(package, tmp_path):
-    assert build(Runtime(package.manifest["architecture"], OWN_PYTHON), tmp_path) == package.manifest
+def test_built_again_it_is_the_same_byte_for_byte(package, config, tmp_path):
+    assert build(Runtime(package.manifest["architecture"], OWN_PYTHON), tmp_path, config) == package.manifest
 
 
 @pytest.mark.parametrize("kind", ["zipped_bytes", "unzipped_bytes"])
@@ -136,3 +158,7 @@ def test_an_older_connector_is_never_taken_silently(tmp_path, monkeypatch):
     monkeypatch.setattr(Runtime, "platform", "x86_64-manylinux2014")
     with pytest.raises(subprocess.CalledProcessError):
         build(Runtime("x86_64"), tmp_path)
+
+
+def test_without_a_python_of_that_version_nothing_is_compiled():
+    assert interpreter_of("3.99") is None
