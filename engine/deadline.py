@@ -13,6 +13,8 @@ from time import monotonic
 RESERVE_SHARE = 0.1
 RESERVE_S_MIN, RESERVE_S_MAX = 1.0, 30.0
 """Seconds between the end of reading and the end of time: a tenth of the limit, for small steps at both sides."""
+HANDOVER_SHARE, HANDOVER_S_MAX = 0.25, 45.0
+"""Of the limit, kept for the next function to start and to join: 2 to 10 s where it is cold, and some to spare."""
 LOADS_AHEAD = 2.0
 """The slowest PUT and COPY seen so far, this many times over: the last files wait for the one before."""
 
@@ -23,6 +25,10 @@ class Deadline:
 
     at: float = math.inf
     limit_s: float = math.inf
+    killed_at: float = math.inf
+    """When a function is killed, which may be later than it shall work: only its snapshot is held until then."""
+    hands_over: bool = False
+    """Another function will be started before the end, and has to join the snapshot."""
     slowest_load_s: float = 0.0
     read_bytes: int = 0
     """Bytes of table, by the plan's estimate, of the chunks that were read."""
@@ -30,9 +36,10 @@ class Deadline:
     began: float = field(default_factory=monotonic)
 
     @classmethod
-    def within(cls, seconds: float | None, limit_s: float | None = None) -> Deadline:
-        """`seconds` from now (None: never); of a function, `limit_s` is what it had at its start."""
-        return cls() if seconds is None else cls(monotonic() + seconds, limit_s or seconds)
+    def within(cls, seconds: float | None, killed_s: float = math.inf, *, hands_over: bool = False) -> Deadline:
+        """`seconds` from now (None: never); a function is killed after `killed_s`."""
+        work_s = min(math.inf if seconds is None else seconds, killed_s)
+        return cls(monotonic() + work_s, work_s, monotonic() + killed_s, hands_over)
 
     @property
     def is_set(self) -> bool:
@@ -41,12 +48,19 @@ class Deadline:
     def remaining_s(self) -> float:
         return self.at - monotonic()
 
+    def alive_s(self) -> float:
+        """Until the function is killed."""
+        return self.killed_at - monotonic()
+
     @property
     def reading_until(self) -> float:
         """Where readers stop, whatever they are doing."""
         if not self.is_set:
             return math.inf
         reserve = min(RESERVE_S_MAX, max(RESERVE_S_MIN, RESERVE_SHARE * self.limit_s))
+        if self.hands_over:
+            handover_at = self.killed_at - min(HANDOVER_S_MAX, HANDOVER_SHARE * self.limit_s)
+            return min(self.at, handover_at) - reserve - LOADS_AHEAD * self.slowest_load_s
         return self.at - reserve - LOADS_AHEAD * self.slowest_load_s
 
     @property

@@ -21,14 +21,14 @@ import anyio
 from engine import failures
 from engine.config import Config
 from engine.connect import addresses
-from engine.deadline import Deadline
+from engine.deadline import HANDOVER_S_MAX, HANDOVER_SHARE, Deadline
 from engine.errors import BorealisError, LeaseError, RefusedError
 from engine.kept import SharedRun, Status, change, fail_table, failure_of, shared_run, slots_of
 from engine.model import Receipt
 from engine.outset import Outset, anew, joined
 from engine.plan import assign
 from engine.replicate import Observer, Replication, fail
-from engine.runs import Successor, alone, pass_on, receipt_json, run_all, the_record
+from engine.runs import Successor, alone, attempted, pass_on, receipt_json, run_all, the_record
 from engine.source.snapshot import Snapshot, SnapshotLostError, open_snapshot
 from engine.state.port import State
 from engine.state.slots import slot
@@ -37,8 +37,6 @@ from engine.wiring import Parts, Wanted, parts
 LOOK_S = 0.5
 """How often a record is looked at by those who wait for it to change."""
 AGE_EVERY_S = 10.0
-HANDOVER_SHARE, HANDOVER_S_MAX = 0.25, 60.0
-"""Of its time limit, what a holder keeps for the next one to start and join."""
 
 
 # --- plan a round -----------------------------------------------------------------------------------------------
@@ -111,8 +109,9 @@ async def hold(
                 return await _hold(made, snapshot, record, successor)
         await stack.enter_async_context(alone(made, "plan"))
         try:
-            known, wanted = record if record.tables else None, replace(wanted, full=wanted.full or record.full)
-            outset = await stack.enter_async_context(anew(made, wanted, observer, known))
+            record = await attempted(made)
+            wanted = replace(wanted, full=wanted.full or record.full)
+            outset = await stack.enter_async_context(anew(made, wanted, observer, record))
             record = await _prepare(made, outset, record, full=wanted.full)
         except BorealisError as error:
             await change(made.state, run_id, status="FAILED", error=failures.as_json(error))

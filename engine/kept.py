@@ -84,12 +84,18 @@ class SharedRun:
     serial: int = 0
     """Grows with each holder."""
     groups: int = 1
-    rounds: int = 0
+    attempts: int = 0
+    """How often its tables were planned in a snapshot of their own; table runs of each have numbers of their own."""
     refused: tuple[dict[str, Any], ...] = ()
     """Receipts of tables that could not begin."""
     receipts: tuple[dict[str, Any], ...] = ()
     """Of tables that are done; all of them once the run has ended."""
     error: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_planned(self) -> bool:
+        """A function has planned it, and what is left of its tables is leased to it."""
+        return bool(self.tables)
 
 
 _KEPT: TypeAdapter[Kept] = TypeAdapter(Kept)

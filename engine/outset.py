@@ -6,7 +6,6 @@ that functions share.
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
@@ -37,7 +36,7 @@ from engine.sweep import sweep
 from engine.target.snowflake import folder_of
 from engine.wiring import Opened, Parts, Refused, Wanted, choose_tables, opened, target_key, unreadable
 
-NUMBERS_AN_ATTEMPT, ATTEMPTS_MAX = 100_000, 9_999
+NUMBERS_AN_ATTEMPT = 100_000
 """Room for the numbers of table runs: those that begin anew within a run must not meet the ledger rows of before."""
 
 
@@ -73,10 +72,16 @@ async def anew(
     """The named tables, those of a group, or those that are left of a shared run, in a snapshot taken now."""
     chosen = await choose_tables(made.config, wanted)
     slots = await slots_of(made.state, [target_key(made.config, each) for each, _ in chosen])
-    if record is not None:
+    if record is not None and record.is_planned:
         left = [key for key in record.tables if slots.get(key) and slots[key].kept]
         chosen = [pair for pair in chosen if target_key(made.config, pair[0]) in left]
-    outset = Outset(made, observer, None, labels=[each.label for each, _ in chosen], is_shared=record is not None)
+    outset = Outset(
+        made,
+        observer,
+        None,
+        labels=[each.label for each, _ in chosen],
+        is_shared=record is not None and record.is_planned,
+    )
     refused = unreadable(chosen)
     leases = await _leases(made, chosen, outset, slots, record)
     try:
@@ -103,18 +108,17 @@ async def _leases(
 ) -> dict[str, Lease]:  # fmt: skip
     """One lease a table; a table that another run holds fails by itself and is taken out."""
     leases: dict[str, Lease] = {}
-    again = record is not None or await made.state.began(made.run_id)
-    first = 1 + (NUMBERS_AN_ATTEMPT * (1 + secrets.randbelow(ATTEMPTS_MAX)) if again else 0)
+    first = 1 + NUMBERS_AN_ATTEMPT * (max(1, record.attempts) - 1 if record else 0)
     copying = {str(lease["target"]).partition("#")[0] for lease in await made.state.leases()}
     for number, (each, relation) in enumerate(list(chosen), start=first):
         key, run_id = target_key(made.config, each), f"{made.run_id}_{number}"
         kept = slots[key].kept
         try:
-            if kept is not None and folder_of(kept.run_id) in copying and record is None:
+            if kept is not None and folder_of(kept.run_id) in copying and not outset.is_shared:
                 raise LeaseError(
                     f"workers of run {kept.run_id} still copy {key}", remedy="run again when they are done"
                 )
-            if record is not None and kept is not None and await made.state.heartbeat(kept.lease):
+            if outset.is_shared and kept is not None and await made.state.heartbeat(kept.lease):
                 leases[each.label] = kept.lease
             else:
                 leases[each.label] = await made.state.acquire(key, run_id)

@@ -62,7 +62,8 @@ async def run(
     """
     deadline = deadline or Deadline.within(config.limits.deadline_s)
     async with parts(config, run_id or new_run_id(), deadline) as made:
-        async with anew(made, wanted, observer or Silent()) as outset:
+        record = await attempted(made) if run_id else None
+        async with anew(made, wanted, observer or Silent(), record) as outset:
             receipts = await run_all(made, outset)
             if successor is not None and outset.snapshot and any(each.status == "PARTIAL" for each in receipts):
                 tables = tuple(run.lease.table for run in outset.runs)
@@ -92,7 +93,8 @@ async def go_on(
                 async with joined(made, record, observer) as outset:
                     return await _continued(made, outset, record, lease, successor)
             except SnapshotLostError:
-                record = await change(made.state, run_id, baton=None)
+                pass
+        record = await attempted(made)
         async with anew(made, Wanted(full=record.full), observer, record) as outset:
             return await _continued(made, outset, record, lease, successor)
 
@@ -123,6 +125,12 @@ async def alone(made: Parts, what: str) -> AsyncIterator[Lease]:
             await made.state.release(lease)
 
 
+async def attempted(made: Parts) -> SharedRun:
+    """The record, where its tables are about to be planned in a snapshot of their own."""
+    record, _ = await shared_run(made.state, made.run_id)
+    return await change(made.state, made.run_id, baton=None, attempts=record.attempts + 1 if record else 1)
+
+
 async def the_record(made: Parts) -> SharedRun:
     record, _ = await shared_run(made.state, made.run_id)
     if record is None or record.status in ("ENDED", "FAILED"):
@@ -137,7 +145,7 @@ async def pass_on(made: Parts, snapshot: Snapshot, successor: Successor) -> bool
     """
     record = await change(made.state, made.run_id, baton=snapshot.baton)
     await successor(made.run_id)
-    while made.deadline.remaining_s() > PASSING_S * 2:
+    while made.deadline.alive_s() > PASSING_S * 2:
         await anyio.sleep(PASSING_S)
         now, _ = await shared_run(made.state, made.run_id)
         if now is None or now.serial > record.serial or now.status in ("ENDED", "FAILED"):

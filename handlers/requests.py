@@ -95,7 +95,7 @@ async def run_here(event: RunRequest, call: Call, run_id: str) -> Answer:
     if known is not None and known.status == "READY":
         return await go_on(Resume(resume=run_id, generation=2, correlation_id=call.correlation_id), call)
     receipts = await runs.run(
-        call.config, _wanted(event), run_id=run_id, deadline=deadline_of(call),
+        call.config, _wanted(event), run_id=run_id, deadline=deadline_of(call, hands_over=True),
         observer=Told(call.function_name), successor=_successor(call, 2),
     )  # fmt: skip
     return await _told(call, event, run_id, receipts)
@@ -110,7 +110,7 @@ async def go_on(event: Resume, call: Call) -> Answer:
         return {"status": "FAILED", "run_id": event.resume, "tables": [], "error": failures.as_json(error)}
     try:
         receipts = await runs.go_on(
-            call.config, event.resume, deadline=deadline_of(call), observer=Told(call.function_name),
+            call.config, event.resume, deadline=deadline_of(call, hands_over=True), observer=Told(call.function_name),
             successor=_successor(call, event.generation + 1),
         )  # fmt: skip
     except RefusedError as ended:
@@ -135,10 +135,8 @@ async def invoke(call: Call, function: str, event: Mapping[str, Any]) -> None:
             await client.invoke(FunctionName=function, InvocationType="Event", Payload=orjson.dumps(told))
 
 
-def deadline_of(call: Call) -> Deadline:
-    left = call.seconds_left()
-    limit = call.config.limits.deadline_s
-    return Deadline.within(left if limit is None else min(left, limit))
+def deadline_of(call: Call, *, hands_over: bool = False) -> Deadline:
+    return Deadline.within(call.config.limits.deadline_s, call.seconds_left(), hands_over=hands_over)
 
 
 # --- answers ----------------------------------------------------------------------------------------------------

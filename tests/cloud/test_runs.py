@@ -1,0 +1,133 @@
+"""Runs in the whole cloud, with far too little time, while the source is written to and functions are killed.
+
+Money moves between accounts, and each move is noted in the same transaction: a target where the notes explain every
+balance is one snapshot of both tables, row for row.
+"""
+
+import asyncio
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+import pytest
+import snowflake.connector
+
+from engine.local.cloud.cloud import READER, cloud
+
+ACCOUNTS = 100_000
+FIRST = 1_000
+BANK = [
+    "CREATE SCHEMA bank",
+    "CREATE TABLE bank.accounts (id int PRIMARY KEY, balance bigint NOT NULL, pad text NOT NULL)",
+    "CREATE TABLE bank.moves (id bigserial PRIMARY KEY, giver int NOT NULL, taker int NOT NULL, amount int NOT NULL)",
+    f"INSERT INTO bank.accounts SELECT n, {FIRST}, repeat(md5(n::text), 12) FROM generate_series(1, {ACCOUNTS}) AS n",
+    f"GRANT USAGE ON SCHEMA bank TO {READER}",
+    f"GRANT SELECT ON ALL TABLES IN SCHEMA bank TO {READER}",
+]
+SHORT = """
+[[tables]]
+name = "bank.*"
+"""
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory):
+    """The cloud with functions that stop after a few seconds, and leases that end soon after their holder."""
+    with cloud(tmp_path_factory.mktemp("cloud")) as up:
+        text = up.settings.read_text()
+        text = text.replace('chunk_bytes = "4MiB"', 'chunk_bytes = "256KiB"\ndeadline_s = 4')
+        text = text.replace("[aws]", "lease_s = 6\n\n[aws]", 1)
+        up.settings.write_text(text + SHORT)
+        asyncio.run(execute(up, *BANK))
+        yield up
+
+
+async def execute(up, *statements: str) -> None:
+    connection = await asyncpg.connect(up.primary.dsn("nyc"))
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def moving(up) -> Iterator[None]:
+    """Money moves meanwhile, all the time."""
+    over = threading.Event()
+
+    async def move() -> None:
+        connection = await asyncpg.connect(up.primary.dsn("nyc"))
+        while not over.is_set():
+            giver, taker, amount = random.randint(1, ACCOUNTS), random.randint(1, ACCOUNTS), random.randint(1, 50)
+            async with connection.transaction():
+                await connection.execute("UPDATE bank.accounts SET balance = balance - $2 WHERE id = $1", giver, amount)
+                await connection.execute("UPDATE bank.accounts SET balance = balance + $2 WHERE id = $1", taker, amount)
+                await connection.execute(
+                    "INSERT INTO bank.moves (giver, taker, amount) VALUES ($1, $2, $3)", giver, taker, amount
+                )
+            await asyncio.sleep(0.01)
+        await connection.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(move()))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def query(up, sql: str) -> list[tuple]:
+    settings = up.settings.read_text()
+    port = int(settings.split("port = ", 1)[1].split("\n", 1)[0])
+    with snowflake.connector.connect(
+        account="local", user="tester", password="none", host="127.0.0.1", port=port, protocol="http"
+    ) as connection:
+        return connection.cursor().execute(sql).fetchall()
+
+
+def is_one_snapshot(up) -> int:
+    """The number of moves that the target shows, each of them in both balances and nothing else."""
+    moves = query(up, 'SELECT "GIVER", "TAKER", "AMOUNT" FROM "DEMO"."NYC"."MOVES"')
+    expected = Counter(dict.fromkeys(range(1, ACCOUNTS + 1), FIRST))
+    for giver, taker, amount in moves:
+        expected[giver] -= amount
+        expected[taker] += amount
+    rows = query(up, 'SELECT "ID", "BALANCE" FROM "DEMO"."NYC"."ACCOUNTS"')
+    assert len(rows) == ACCOUNTS
+    assert dict(rows) == dict(expected)
+    return len(moves)
+
+
+def ran(up, since: int) -> Counter:
+    """What ran, and how it ended."""
+    return Counter((each.environment.partition("-")[0], each.outcome) for each in up.functions.trace[since:])
+
+
+def told(answers: list) -> str:
+    """What each function has answered of each table."""
+    lines = []
+    for answer in answers:
+        for table in answer.get("tables", []):
+            lines.append(f"{table['table']} {table['status']} {table.get('notes')} {table['error']} {table.get('seconds')}")
+        lines.append(f"-- {answer['status']}")
+    return "\n".join(lines)
+
+
+def test_functions_follow_one_another_where_there_is_no_state_machine(up):
+    since = len(up.functions.trace)
+    with moving(up):
+        first = up.functions.invoke("scheduled", {"tables": ["bank.*"], "idempotency_key": "chain"}).payload
+        assert first["status"] == "PARTIAL", first
+        assert up.functions.settle(240)
+    answers = [each.payload for each in up.functions.trace[since:]]
+    assert [answer["status"] for answer in answers[:-1]] == ["PARTIAL"] * (len(answers) - 1), answers
+    assert answers[-1]["status"] == "COMPLETE", told(answers)
+    assert {run["snapshot"]["moved"] for run in answers[-1]["tables"]} == {0}
+    assert len(answers) >= 4
+    assert set(ran(up, since)) == {("scheduled", "ok")}
+    is_one_snapshot(up)
