@@ -25,7 +25,7 @@ from engine.deadline import HANDOVER_S_MAX, HANDOVER_SHARE, Deadline
 from engine.errors import BorealisError, LeaseError, RefusedError
 from engine.kept import SharedRun, Status, change, fail_table, failure_of, shared_run, slots_of
 from engine.model import Receipt
-from engine.outset import Outset, anew, joined
+from engine.outset import Outset, anew, heartbeats, joined
 from engine.plan import assign
 from engine.replicate import Observer, Replication, fail
 from engine.runs import Successor, alone, attempted, pass_on, receipt_json, run_all, the_record
@@ -216,15 +216,16 @@ async def work(config: Config, run_id: str, group: int, *, observer: Observer, d
         if record.baton is None or record.status != "READY":
             return {"status": "PARTIAL", "run_id": run_id, "chunks_done": 0}
         if slots := slots_max(config):
-            await stack.enter_async_context(slot(made.state, slots, run_id, wait_s=deadline.remaining_s() / 2))
+            mine = await stack.enter_async_context(slot(made.state, slots, run_id, wait_s=deadline.remaining_s() / 2))
+            await stack.enter_async_context(heartbeats(made.state, [mine], config.state.lease_s / 3))
         try:
             outset = await stack.enter_async_context(joined(made, record, observer, works=True))
         except SnapshotLostError:
             await change(made.state, run_id, baton=None)
             return {"status": "PARTIAL", "run_id": run_id, "chunks_done": 0}
-        mine = assign([run.plan for run in outset.runs], record.groups)[group]
+        chunks_of = assign([run.plan for run in outset.runs], record.groups)[group]
         done = left = 0
-        waiting = iter(list(zip(outset.runs, mine, strict=True)))
+        waiting = iter(list(zip(outset.runs, chunks_of, strict=True)))
 
         async def copy_next() -> None:
             nonlocal done, left

@@ -53,6 +53,8 @@ class Outset:
     labels: list[str] = field(default_factory=list)
     is_shared: bool = False
     """Other functions work on the same run."""
+    fans_out: bool = False
+    """A table that this function has not the time for is left to a fan-out, untouched."""
     keeps_leases: bool = False
     """Unfinished tables stay leased to the run, for the function that goes on."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -54,20 +54,24 @@ async def run(
     observer: Observer | None = None,
     deadline: Deadline | None = None,
     successor: Successor | None = None,
+    fans_out: bool = False,
 ) -> list[Receipt]:
     """Replicates the tables. A table that fails does not stop the others; its receipt says what happened.
 
     What the deadline leaves is PARTIAL: the next run of the table goes on with it, or `successor`, which is called
-    while the snapshot is still there to be joined. Raises BorealisError where no table could even begin.
+    while the snapshot is still there to be joined. With `fans_out` a table that is expected to take longer than there
+    is time is not begun. Raises BorealisError where no table could even begin.
     """
     deadline = deadline or Deadline.within(config.limits.deadline_s)
     async with parts(config, run_id or new_run_id(), deadline) as made:
         record = await attempted(made) if run_id else None
         async with anew(made, wanted, observer or Silent(), record) as outset:
+            outset.fans_out = fans_out
             receipts = await run_all(made, outset)
             if successor is not None and outset.snapshot and any(each.status == "PARTIAL" for each in receipts):
                 tables = tuple(run.lease.table for run in outset.runs)
-                await change(made.state, made.run_id, status="READY", tables=tables, full=wanted.full)
+                done = _done(receipts)
+                await change(made.state, made.run_id, status="READY", tables=tables, full=wanted.full, receipts=done)
                 outset.keeps_leases = await pass_on(made, outset.snapshot, successor)
         order = {label: n for n, label in enumerate(outset.labels)}
         return sorted(receipts, key=lambda receipt: order.get(receipt.table, len(order)))
@@ -105,9 +109,12 @@ async def _continued(
     if outset.snapshot is not None:
         await change(made.state, made.run_id, baton=outset.snapshot.baton, serial=record.serial + 1)
     receipts = await run_all(made, outset)
+    done = (*record.receipts, *_done(receipts))
     if all(receipt.status != "PARTIAL" for receipt in receipts):
-        await change(made.state, made.run_id, status="ENDED", baton=None)
-    elif successor is not None and outset.snapshot is not None:
+        await change(made.state, made.run_id, status="ENDED", baton=None, receipts=done)
+        return receipts
+    await change(made.state, made.run_id, receipts=done)
+    if successor is not None and outset.snapshot is not None:
         await made.state.release(lease)
         outset.keeps_leases = await pass_on(made, outset.snapshot, successor)
     return receipts
@@ -182,7 +189,7 @@ async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
         if failed is not None:
             receipt.error = failed
             await run.forget()
-        elif made.deadline.is_over():
+        elif made.deadline.is_over() or (outset.fans_out and _expected_s(run) > made.deadline.remaining_s()):
             await run.postpone()
         else:
             outset.observer.table_started(receipt.table, len(run.plan.chunks), run.plan.table.bytes_total)
@@ -200,6 +207,14 @@ async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
     await made.state.record(run.run_id, run.lease.table, receipt_json(receipt))
     outset.observer.table_finished(receipt)
     return receipt
+
+
+def _expected_s(run: Replication) -> float:
+    return float(run.plan.prediction["seconds"]["total"])
+
+
+def _done(receipts: Sequence[Receipt]) -> tuple[dict[str, Any], ...]:
+    return tuple(receipt_json(receipt) for receipt in receipts if receipt.status != "PARTIAL")
 
 
 def receipt_json(receipt: Receipt) -> dict[str, Any]:

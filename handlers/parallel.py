@@ -6,16 +6,14 @@ publishes what the workers of all groups have copied. Without a state machine th
 
 from __future__ import annotations
 
-import orjson
-
-from engine import aws, fanout
+from engine import fanout
 from engine.errors import ConfigError
 from engine.state import idempotency
 from engine.telemetry.lines import Told
 from engine.wiring import new_run_id
 from handlers.entry import Answer, Call, serve
 from handlers.events import FinishStep, PlanStep, Resume, RunRequest
-from handlers.requests import answered, deadline_of, go_on, invoke, run_here, short, stated, status_of
+from handlers.requests import answered, deadline_of, go_on, invoke, run_here, short, start_execution, stated, status_of
 
 ANSWER_S = 20.0
 """Of a step's time, kept for its own end."""
@@ -32,15 +30,8 @@ async def body(event: RunRequest | PlanStep | FinishStep | Resume, call: Call) -
 
 
 async def _start(event: RunRequest, call: Call, run_id: str) -> Answer:
-    request = event.model_dump(mode="json", exclude_none=True, exclude={"idempotency_key", "dry_run"})
-    with aws.Translated("cannot start aws.state_machine"):
-        async with aws.client("stepfunctions", call.config.aws.region) as client:
-            started = await client.start_execution(
-                stateMachineArn=call.config.aws.state_machine,
-                name=run_id,
-                input=orjson.dumps({**request, "correlation_id": call.correlation_id}).decode(),
-            )
-    return {"status": "STARTED", "execution": started["executionArn"], "tables": []}
+    request = event.model_dump(mode="json", exclude_none=True, exclude={"idempotency_key", "dry_run", "trace"})
+    return {"status": "STARTED", "execution": await start_execution(call, run_id, request), "tables": []}
 
 
 async def _plan(event: PlanStep, call: Call) -> Answer:

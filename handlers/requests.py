@@ -10,7 +10,7 @@ import orjson
 
 from engine import aws, failures, runs
 from engine.deadline import Deadline
-from engine.errors import BorealisError, RefusedError
+from engine.errors import BorealisError, LeaseError, RefusedError
 from engine.kept import shared_run
 from engine.model import Receipt
 from engine.outset import heartbeats
@@ -60,7 +60,7 @@ async def _first(event: RunRequest, call: Call, begin: Begin, state: State, begu
             raise
         await failure.tell(call, event, error, run_id=begun.run_id)
         answer = {"status": "FAILED", "run_id": begun.run_id, "tables": [], "error": failures.as_json(error)}
-    if answer["status"] == "PARTIAL":
+    if answer["status"] in ("PARTIAL", "RUNNING"):
         await state.release(begun.lease)  # who goes on with the run is no duplicate
     else:
         await idempotency.finish(state, begun, answer)
@@ -89,16 +89,35 @@ async def stated(call: Call) -> AsyncIterator[State]:
 
 
 async def run_here(event: RunRequest, call: Call, run_id: str) -> Answer:
-    """Runs the tables in this function until its deadline; what does not fit goes on in the next function."""
+    """Runs the tables in this function; what does not fit goes on in the next one, or in the state machine."""
     async with stated(call) as state:
         known, _ = await shared_run(state, run_id)
-    if known is not None and known.status == "READY":
+    if known is not None and known.is_planned:
         return await go_on(Resume(resume=run_id, generation=2, correlation_id=call.correlation_id), call)
+    fans_out = call.config.aws.state_machine is not None
     receipts = await runs.run(
-        call.config, _wanted(event), run_id=run_id, deadline=deadline_of(call, hands_over=True),
-        observer=Told(call.function_name), successor=_successor(call, 2),
+        call.config, _wanted(event), run_id=run_id, deadline=deadline_of(call, hands_over=not fans_out),
+        observer=Told(call.function_name), successor=None if fans_out else _successor(call, 2), fans_out=fans_out,
     )  # fmt: skip
-    return await _told(call, event, run_id, receipts)
+    answer = await _told(call, event, run_id, receipts)
+    left = [receipt.table for receipt in receipts if receipt.status == "PARTIAL"]
+    if left and fans_out:
+        request = {"tables": left, "full": event.full}
+        answer |= {"status": "STARTED", "execution": await start_execution(call, run_id, request)}
+    return answer
+
+
+async def start_execution(call: Call, name: str, request: Mapping[str, Any]) -> str:
+    """Its ARN; the same name is the same execution."""
+    told = {**request, "correlation_id": call.correlation_id}
+    if header := trace_header():
+        told["trace"] = header
+    with aws.Translated("cannot start aws.state_machine"):
+        async with aws.client("stepfunctions", call.config.aws.region) as client:
+            started = await client.start_execution(
+                stateMachineArn=call.config.aws.state_machine, name=name, input=orjson.dumps(told).decode()
+            )
+    return str(started["executionArn"])
 
 
 async def go_on(event: Resume, call: Call) -> Answer:
@@ -108,14 +127,26 @@ async def go_on(event: Resume, call: Call) -> Answer:
         error = RefusedError([f"{event.resume} is not done after {limit} functions: raise limits.generations_max"])
         await failure.tell(call, event, error, run_id=event.resume)
         return {"status": "FAILED", "run_id": event.resume, "tables": [], "error": failures.as_json(error)}
+    if ended := await _ended(call, event.resume):
+        return ended | {"duplicate": True}
     try:
         receipts = await runs.go_on(
             call.config, event.resume, deadline=deadline_of(call, hands_over=True), observer=Told(call.function_name),
             successor=_successor(call, event.generation + 1),
         )  # fmt: skip
-    except RefusedError as ended:
-        return {"status": "ENDED", "run_id": event.resume, "tables": [], "error": failures.as_json(ended)}
-    return await _told(call, event, event.resume, receipts)
+    except LeaseError:
+        return {"status": "RUNNING", "run_id": event.resume, "tables": [], "duplicate": True}
+    told = await _told(call, event, event.resume, receipts)
+    return await _ended(call, event.resume) or told
+
+
+async def _ended(call: Call, run_id: str) -> Answer | None:
+    """The answer of a run that has ended, with the tables of all its functions."""
+    async with stated(call) as state:
+        record, _ = await shared_run(state, run_id)
+    if record is None or record.status != "ENDED":
+        return None
+    return {"status": status_of(record.receipts), "run_id": run_id, "tables": list(record.receipts)}
 
 
 def _successor(call: Call, generation: int) -> runs.Successor:

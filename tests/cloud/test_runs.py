@@ -6,10 +6,14 @@ balance is one snapshot of both tables, row for row.
 
 import asyncio
 import random
+import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -27,6 +31,7 @@ BANK = [
     f"GRANT USAGE ON SCHEMA bank TO {READER}",
     f"GRANT SELECT ON ALL TABLES IN SCHEMA bank TO {READER}",
 ]
+CHAIN = {"tables": ["bank.*"], "idempotency_key": "chain"}
 SHORT = """
 [[tables]]
 name = "bank.*"
@@ -110,18 +115,30 @@ def ran(up, since: int) -> Counter:
 
 def told(answers: list) -> str:
     """What each function has answered of each table."""
-    lines = []
-    for answer in answers:
-        for table in answer.get("tables", []):
-            lines.append(f"{table['table']} {table['status']} {table.get('notes')} {table['error']} {table.get('seconds')}")
-        lines.append(f"-- {answer['status']}")
-    return "\n".join(lines)
+    names = ("table", "status", "notes", "error", "seconds")
+    return "\n".join(
+        f"{answer['status']} {[table.get(name) for name in names]}"
+        for answer in answers
+        for table in answer.get("tables", [])
+    )
 
 
-def test_functions_follow_one_another_where_there_is_no_state_machine(up):
+@pytest.fixture
+def without_state_machine(up):
+    """The function `scheduled`, in new environments, does not know of one."""
+    before, alone = up.functions.specs["scheduled"], up.settings.with_name("alone.toml")
+    alone.write_text(re.sub("(?m)^state_machine.*$", "", up.settings.read_text()))
+    up.functions.specs["scheduled"] = replace(before, env={**before.env, "BOREALIS_CONFIG": str(alone)})
+    yield
+    while up.functions.kill_one("scheduled"):
+        pass
+    up.functions.specs["scheduled"] = before
+
+
+def test_functions_follow_one_another_where_there_is_no_state_machine(up, without_state_machine):
     since = len(up.functions.trace)
     with moving(up):
-        first = up.functions.invoke("scheduled", {"tables": ["bank.*"], "idempotency_key": "chain"}).payload
+        first = up.functions.invoke("scheduled", CHAIN).payload
         assert first["status"] == "PARTIAL", first
         assert up.functions.settle(240)
     answers = [each.payload for each in up.functions.trace[since:]]
@@ -131,3 +148,69 @@ def test_functions_follow_one_another_where_there_is_no_state_machine(up):
     assert len(answers) >= 4
     assert set(ran(up, since)) == {("scheduled", "ok")}
     is_one_snapshot(up)
+    again = up.functions.invoke("scheduled", CHAIN).payload
+    assert again == answers[-1] | {"duplicate": True}
+
+
+def execution(up, request: dict):
+    """An execution at its end, with the answer that began it."""
+    answer = up.functions.invoke("parallel", {"tables": ["bank.*"], "full": True, **request}).payload
+    return answer, up.aws.execution(answer["execution"], seconds=280)
+
+
+def outcome(ended) -> str:
+    return f"{ended.status} {ended.error} {ended.cause} {ended.output}"
+
+
+def test_workers_that_are_killed_at_random_lose_nothing_and_the_baton_passes_on(up):
+    since, seed = len(up.functions.trace), random.randrange(10**6)
+    chances, over = random.Random(seed), threading.Event()
+
+    def kill() -> None:
+        while not over.wait(chances.uniform(1.5, 4)):
+            up.functions.kill_one("worker")
+
+    with moving(up), ThreadPoolExecutor(1) as threads:
+        killing = threads.submit(kill)
+        try:
+            _, ended = execution(up, {"idempotency_key": f"killed-{seed}"})
+        finally:
+            over.set()
+        killing.result()
+    assert ended.status == "SUCCEEDED", (seed, outcome(ended))
+    assert {table["status"] for table in ended.output["tables"]} == {"COMPLETE"}, (seed, outcome(ended))
+    assert up.functions.settle(60)
+    happened = ran(up, since)
+    assert happened["worker", "killed"] >= 1, (seed, happened)
+    assert happened["snapshot", "ok"] >= 3, (seed, happened)
+    is_one_snapshot(up)
+
+
+def test_a_holder_that_is_killed_is_replaced_in_a_new_snapshot(up):
+    since = len(up.functions.trace)
+    with moving(up):
+        answer = up.functions.invoke("parallel", {"tables": ["bank.*"], "full": True}).payload
+        while not any(each.environment.startswith("worker") for each in up.functions.trace[since:]):
+            time.sleep(0.1)
+        up.functions.kill_one("snapshot")
+        ended = up.aws.execution(answer["execution"], seconds=280)
+    assert ended.status == "SUCCEEDED", outcome(ended)
+    assert {table["status"] for table in ended.output["tables"]} == {"COMPLETE"}, outcome(ended)
+    assert up.functions.settle(60)
+    is_one_snapshot(up)
+
+
+def test_two_events_at_the_same_moment_are_one_run(up):
+    since = len(up.functions.trace)
+    event = {"tables": ["bank.*"], "full": True, "idempotency_key": "twice"}
+    with ThreadPoolExecutor(2) as threads:
+        answers = [each.payload for each in threads.map(lambda _: up.functions.invoke("parallel", event), range(2))]
+    started = [answer for answer in answers if answer["status"] == "STARTED" and "duplicate" not in answer]
+    assert len(started) == 1, answers
+    ended = up.aws.execution(started[0]["execution"], seconds=280)
+    assert ended.status == "SUCCEEDED", outcome(ended)
+    assert up.functions.settle(60)
+    plans = [
+        each for each in up.functions.trace[since:] if each.event.get("step") == "plan" and each.event["round"] == 1
+    ]
+    assert len(plans) == 1
