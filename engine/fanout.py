@@ -23,7 +23,7 @@ from engine.config import Config
 from engine.connect import addresses
 from engine.deadline import HANDOVER_S_MAX, HANDOVER_SHARE, Deadline
 from engine.errors import BorealisError, LeaseError, RefusedError
-from engine.kept import SharedRun, Status, change, fail_table, failure_of, shared_run, slots_of
+from engine.kept import SharedRun, Status, change, fail_table, failure_of, shared_run, slots_of_run
 from engine.model import Receipt
 from engine.outset import Outset, anew, heartbeats, joined
 from engine.plan import assign
@@ -123,7 +123,7 @@ async def hold(
 
 
 async def _join(made: Parts, record: SharedRun, stack: AsyncExitStack) -> Snapshot:
-    slots = await slots_of(made.state, record.tables)
+    slots = await slots_of_run(made.state, record)
     tables = [each.kept.plan.table for each in slots.values() if each.kept]
     source, _ = addresses(made.config)
     return await stack.enter_async_context(open_snapshot(source, tables, 1, record.baton))
@@ -196,7 +196,7 @@ async def _hold(made: Parts, snapshot: Snapshot, record: SharedRun, successor: S
 
 async def _beat(made: Parts, record: SharedRun) -> None:
     """The tables stay leased to the run, also where this holder did not plan it."""
-    for each in (await slots_of(made.state, record.tables)).values():
+    for each in (await slots_of_run(made.state, record)).values():
         if each.kept:
             await made.state.heartbeat(each.kept.lease)
 

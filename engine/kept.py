@@ -129,9 +129,14 @@ class Slot:
 
 
 async def slots_of(state: State, target_keys: Sequence[str]) -> dict[str, Slot]:
-    """Of each table, what is kept of an unfinished run."""
+    """Of each table, what is kept of an unfinished run, where most have none."""
     known = set(await state.names("plan/"))
     return {key: await _slot(state, key, f"plan/{key}" in known) for key in target_keys}
+
+
+async def slots_of_run(state: State, record: SharedRun) -> dict[str, Slot]:
+    """Of each table of a shared run, its plan, where most have one."""
+    return {key: await _slot(state, key, known=True) for key in record.tables}
 
 
 async def _slot(state: State, key: str, known: bool) -> Slot:

@@ -19,7 +19,7 @@ from engine.config import Config, Resolved
 from engine.connect import addresses
 from engine.errors import BorealisError, LeaseError, RefusedError
 from engine.foresight import foreseen
-from engine.kept import Kept, SharedRun, Slot, slots_of
+from engine.kept import Kept, SharedRun, Slot, slots_of, slots_of_run
 from engine.model import Mode, Receipt
 from engine.pipeline import Limits, Unwrapped
 from engine.plan import TablePlan, biggest_first
@@ -185,7 +185,7 @@ async def joined(made: Parts, record: SharedRun, observer: Observer, *, works: b
     `works`: only chunks are copied, into tables of the run's own, so the leases are left to who publishes.
     """
     assert record.baton is not None
-    slots = {key: slot for key, slot in (await slots_of(made.state, record.tables)).items() if slot.kept}
+    slots = {key: slot for key, slot in (await slots_of_run(made.state, record)).items() if slot.kept}
     outset = Outset(made, observer, None, is_shared=True, keeps_leases=True)
     kept = {key: slot.kept for key, slot in slots.items() if slot.kept}
     leases: dict[str, Lease] = {}
