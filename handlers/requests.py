@@ -96,7 +96,7 @@ async def run_here(event: RunRequest, call: Call, run_id: str) -> Answer:
         return await go_on(Resume(resume=run_id, generation=2, correlation_id=call.correlation_id), call)
     receipts = await runs.run(
         call.config, _wanted(event), run_id=run_id, deadline=deadline_of(call),
-        observer=Told(call.function_name), successor=_successor(call, 2),
+        observer=Told(call.config), successor=_successor(call, 2),
     )  # fmt: skip
     return await _told(call, event, run_id, receipts)
 
@@ -110,7 +110,7 @@ async def go_on(event: Resume, call: Call) -> Answer:
         return {"status": "FAILED", "run_id": event.resume, "tables": [], "error": failures.as_json(error)}
     try:
         receipts = await runs.go_on(
-            call.config, event.resume, deadline=deadline_of(call), observer=Told(call.function_name),
+            call.config, event.resume, deadline=deadline_of(call), observer=Told(call.config),
             successor=_successor(call, event.generation + 1),
         )  # fmt: skip
     except RefusedError as ended:
