@@ -32,6 +32,7 @@ from engine.runs import Successor, alone, attempted, pass_on, receipt_json, run_
 from engine.source.snapshot import Snapshot, SnapshotLostError, open_snapshot
 from engine.state.port import State
 from engine.state.slots import slot
+from engine.telemetry import span
 from engine.wiring import Parts, Wanted, parts
 
 LOOK_S = 0.5
@@ -244,8 +245,9 @@ async def work(config: Config, run_id: str, group: int, *, observer: Observer, d
 async def _copy(made: Parts, run: Replication, chunks: Sequence[int]) -> tuple[int, int]:
     """Chunks copied now, and chunks left. Raises a fault that may pass."""
     try:
-        before = await made.target.loaded(run.run_id)
-        after = await run.copy(before, chunks)
+        with span("table", table=run.receipt.table, table_run_id=run.run_id):
+            before = await made.target.loaded(run.run_id)
+            after = await run.copy(before, chunks)
     except BorealisError as error:
         if error.retryable:
             raise

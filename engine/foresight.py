@@ -29,10 +29,11 @@ async def foreseen(
     return told
 
 
-def compared(receipt: Receipt) -> None:
-    """Sets beside the prediction what happened."""
+def compared(receipt: Receipt, elapsed_s: float) -> None:
+    """Sets beside the prediction what happened, over all functions that worked on it."""
     if receipt.prediction and receipt.status == "COMPLETE":
-        receipt.prediction = {**receipt.prediction, "happened": predict.happened(receipt, _memory_mb())}
+        told = predict.happened(receipt, elapsed_s, _memory_mb())
+        receipt.prediction = {**receipt.prediction, "happened": told}
 
 
 def _means(config: Config, limit_s: float) -> predict.Means:

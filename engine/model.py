@@ -165,7 +165,11 @@ class Receipt:
     rows_loaded: int = 0
     bytes_read: int = 0
     bytes_staged: int = 0
+    bytes_copied: int = 0
+    """Of bytes_read, what this function read: the bytes that `seconds` speak of."""
     chunks: int = 0
+    chunks_left: int = 0
+    """Of a PARTIAL run, for the next function."""
     seconds: dict[str, float] = field(default_factory=dict)
     rows_per_second: float = 0.0
     watermark: str | None = None

@@ -136,10 +136,11 @@ class Rates:
 def predict(plan: TablePlan, own: Iterable[Mapping[str, Any]], otherwise: Rates, means: Means) -> Prediction:
     """`own`: receipts of the table, newest first; `otherwise`: what holds where none of them measured anything."""
     mine = [each for each in own if _is_measured(each) and each["mode"] == plan.mode][:HISTORY]
+    whole = [each["bytes_read"] for each in mine if each["status"] == "COMPLETE"]
     rates = rates_of(mine, f"{_counted(len(mine), 'run')} of this table") if mine else otherwise
     bytes_table = sum(chunk.bytes_estimate for chunk in plan.chunks)
-    some = plan.window is not None and plan.window.low is not None and bool(mine)
-    read = median(each["bytes_read"] for each in mine) if some else bytes_table * rates.csv_share
+    changes = plan.window is not None and plan.window.low is not None
+    read = median(whole) if changes and whole else bytes_table * rates.csv_share
     staged = read * rates.staged_share
     copy_s, load_s = read / rates.copy, read / LOAD_BYTES_S
     publish_s = rates.publish_s + (0 if mine or plan.publish == "swap" else load_s)
@@ -174,7 +175,7 @@ def predict(plan: TablePlan, own: Iterable[Mapping[str, Any]], otherwise: Rates,
 
 def of_all(receipts: Iterable[Mapping[str, Any]]) -> Rates:
     """From the newest receipts of all tables: of a table of few bytes no rate means anything."""
-    big = [each for each in receipts if _is_measured(each) and each["bytes_read"] >= CHUNK_BYTES_MIN]
+    big = [each for each in receipts if _is_measured(each) and each["bytes_copied"] >= CHUNK_BYTES_MIN]
     return rates_of(big, _counted(len(big), "table")) if big else Rates()
 
 
@@ -187,26 +188,29 @@ def rates_of(receipts: Sequence[Mapping[str, Any]], based_on: str) -> Rates:
 
     return Rates(
         based_on=based_on,
-        copy=middle(lambda each, seconds: each["bytes_read"] / seconds["copy"], COPY_BYTES_S),
-        read=middle(lambda each, seconds: _rate(each["bytes_read"], seconds.get("read")), READ_BYTES_S),
-        put=middle(lambda each, seconds: _rate(each["bytes_staged"], seconds.get("put")), PUT_BYTES_S),
-        load=middle(lambda each, seconds: _rate(each["bytes_read"], seconds.get("load")), LOAD_BYTES_S),
-        staged_share=middle(lambda each, _: each["bytes_staged"] / each["bytes_read"], STAGED_SHARE),
-        csv_share=middle(
-            lambda each, _: _rate(each["bytes_read"], each.get("prediction", {}).get("bytes_table")), CSV_SHARE
-        ),
+        copy=middle(lambda each, seconds: each["bytes_copied"] / seconds["copy"], COPY_BYTES_S),
+        read=middle(lambda each, seconds: _rate(each["bytes_copied"], seconds.get("read")), READ_BYTES_S),
+        put=middle(lambda each, seconds: _rate(each["bytes_copied"] * _staged(each), seconds.get("put")), PUT_BYTES_S),
+        load=middle(lambda each, seconds: _rate(each["bytes_copied"], seconds.get("load")), LOAD_BYTES_S),
+        staged_share=middle(lambda each, _: _staged(each), STAGED_SHARE),
+        csv_share=middle(lambda each, _: _csv(each), CSV_SHARE),
         fixed_s=middle(lambda _, seconds: _fixed(seconds), FIXED_S),
         publish_s=middle(lambda _, seconds: seconds.get("publish", 0.0), PUBLISH_S),
     )
 
 
-def happened(receipt: Receipt, memory_mb: int) -> dict[str, Any]:
-    """What a prediction is held against, and what it cost by the same prices, the table alone in its function."""
-    seconds = receipt.seconds.get("total", 0.0)
-    warehouse_s = receipt.seconds.get("copy", 0.0) + receipt.seconds.get("publish", 0.0)
-    gb_s = seconds * memory_mb / 1024
+def happened(receipt: Receipt, elapsed_s: float, memory_mb: int) -> dict[str, Any]:
+    """What a prediction is held against, by the same prices. `elapsed_s`: since the first function began with it.
+
+    Functions are counted as if they had followed one another, each for this table alone; what each cost, its own
+    metrics tell.
+    """
+    copying_s = receipt.seconds.get("copy", 0.0) + receipt.seconds.get("publish", 0.0)
+    warehouse_s = copying_s if receipt.functions == 1 else elapsed_s
+    gb_s = elapsed_s * memory_mb / 1024
     return {
-        "seconds": seconds,
+        "seconds": round(elapsed_s, 3),
+        "functions": receipt.functions,
         "lambda_gb_s": round(gb_s, 3),
         "privatelink_gb": round(receipt.bytes_staged / GB, 6),
         "warehouse_s": round(warehouse_s, 1),
@@ -254,9 +258,17 @@ def _size(times: float) -> str:
 
 
 def _is_measured(receipt: Mapping[str, Any]) -> bool:
-    """Its seconds are those of all its bytes: of a run that several functions worked on they are the last one's."""
-    copied = receipt["bytes_read"] > 0 and receipt["seconds"].get("copy", 0) > 0
-    return bool(receipt["status"] == "COMPLETE" and copied and receipt.get("functions", 1) == 1)
+    copied = receipt.get("bytes_copied", 0) > 0 and receipt["seconds"].get("copy", 0) > 0
+    return bool(copied and receipt["status"] != "FAILED")
+
+
+def _staged(receipt: Mapping[str, Any]) -> float:
+    return _rate(receipt["bytes_staged"], receipt["bytes_read"])
+
+
+def _csv(receipt: Mapping[str, Any]) -> float:
+    told = receipt["prediction"] if receipt["status"] == "COMPLETE" else {}
+    return _rate(receipt["bytes_read"], told.get("bytes_table"))
 
 
 def _fixed(seconds: Mapping[str, float]) -> float:

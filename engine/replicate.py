@@ -102,8 +102,9 @@ class Replication:
             if len(loaded.chunks) < len(self.plan.chunks):
                 await self._keep()
                 self.receipt.status = "PARTIAL"
-                left = len(self.plan.chunks) - len(loaded.chunks)
-                self.receipt.notes.append(f"{left} of {len(self.plan.chunks)} chunks are left for the next run")
+                self.receipt.notes.append(
+                    f"{self.receipt.chunks_left} of {len(self.plan.chunks)} chunks are left for the next run"
+                )
                 return
             await self._note_waiting()
             with self.phases.timed("gates"):
@@ -133,6 +134,7 @@ class Replication:
         """The time is over before the table was begun: its plan waits for the next function."""
         await self._keep()
         self.receipt.status = "PARTIAL"
+        self.receipt.chunks_left = len(self.plan.chunks)
         self.receipt.notes.append("not begun: the time was over")
 
     async def forget(self) -> None:
@@ -259,8 +261,10 @@ class Replication:
         loaded = Loaded({**loaded.chunks, **pipeline.loaded})
         receipt = self.receipt
         receipt.rows_read, receipt.chunks = loaded.rows, len(self.plan.chunks)
+        receipt.chunks_left = len(self.plan.chunks) - len(loaded.chunks)
         receipt.bytes_read = sum(chunk.bytes_read for chunk in loaded.chunks.values())
         receipt.bytes_staged = sum(chunk.bytes for chunk in loaded.chunks.values())
+        receipt.bytes_copied = sum(chunk.bytes_read for chunk in pipeline.loaded.values())
         policies = {item.source: item.on_loss for item in self.plan.fields}
         receipt.losses = [
             {"column": column, "reason": reason, "policy": policies[column], "rows": rows}

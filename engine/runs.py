@@ -182,8 +182,8 @@ async def run_all(made: Parts, outset: Outset) -> list[Receipt]:
 
 
 async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
-    receipt = run.receipt
-    began = time.monotonic()
+    receipt, began = run.receipt, time.monotonic()
+    run_began = run.slot.kept.began if run.slot.kept else time.time()
     try:
         failed = await failure_of(made.state, run.run_id) if outset.is_shared else None
         if failed is not None:
@@ -203,7 +203,7 @@ async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
     receipt.seconds["total"] = round(time.monotonic() - began, 3)
     total = receipt.seconds["total"]
     receipt.rows_per_second = round(receipt.rows_loaded / total, 1) if total else 0.0
-    compared(receipt)
+    compared(receipt, time.time() - run_began)
     await made.state.record(run.run_id, run.lease.table, receipt_json(receipt))
     outset.observer.table_finished(receipt)
     return receipt

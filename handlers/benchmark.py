@@ -206,7 +206,7 @@ def _tell(result: Answer) -> None:
             "EndToEndRowsRate": table["end_to_end"]["rows_per_second"],
         }
         fields = {**lines.keys(), "table": table["table"], "benchmark_id": result["benchmark_id"]}
-        metrics.emit(values, {"function": "benchmark"}, fields)
+        metrics.emit(values, {"function": fields["function"]}, fields)
 
 
 async def _kept(result: Answer, config: Config) -> Answer:

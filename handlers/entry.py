@@ -91,13 +91,12 @@ def serve(
 ) -> Handler:
     """A handler: `kind` is an Event or a union of them; `otherwise` answers in place of an error of ours."""
     kinds = get_args(kind) or (kind,)
-    function = body.__module__.rpartition(".")[2]
 
     def handler(event: Any, context: Any) -> Answer:
         try:
             asked: Any = parsed(event, kinds)
             origin = asked.correlation_id or getattr(asked, "execution", None) or context.aws_request_id
-            with invocation(function, context, correlation_id=origin, trace=asked.trace) as telling:
+            with invocation(context, correlation_id=origin, trace=asked.continued) as telling:
                 answer = _environment.run(_answered(asked, body, context, origin))
                 telling.answered(answer)
         except Exception as error:  # noqa: BLE001 the outermost place: everything ends as an answer or as one of two errors

@@ -53,6 +53,11 @@ class Event(BaseModel):
     correlation_id: Id | None = None
     trace: Trace | None = None
 
+    @property
+    def continued(self) -> str | None:
+        """The trace that it belongs to."""
+        return self.trace
+
     @classmethod
     def is_meant(cls, event: Mapping[str, Any]) -> bool:
         """Whether the event names itself one of this kind, where a function takes several."""
@@ -107,6 +112,10 @@ class PlanStep(Event):
     request: RunRequest | None = None
     run_id: RunId | None = None
     round: Round = 1
+
+    @property
+    def continued(self) -> str | None:
+        return self.trace or (self.request.trace if self.request else None)
 
     @classmethod
     def is_meant(cls, event: Mapping[str, Any]) -> bool:

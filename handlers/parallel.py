@@ -9,6 +9,7 @@ from __future__ import annotations
 from engine import fanout
 from engine.errors import ConfigError
 from engine.state import idempotency
+from engine.telemetry.functions import trace_header
 from engine.telemetry.lines import Told
 from engine.wiring import new_run_id
 from handlers.entry import Answer, Call, serve
@@ -53,13 +54,13 @@ async def _plan(event: PlanStep, call: Call) -> Answer:
 
         until_s = max(1.0, call.seconds_left() - min(ANSWER_S, call.seconds_left() / 4))
         groups = await fanout.plan_round(state, call.config, run_id, event.round, start_holder, until_s)
-    return {"run_id": run_id, "round": event.round, "groups": list(range(groups))}
+    return {"run_id": run_id, "round": event.round, "groups": list(range(groups)), "trace": trace_header()}
 
 
 async def _finish(event: FinishStep, call: Call) -> Answer:
     last = event.round >= call.config.limits.generations_max
     status, receipts = await fanout.finish(
-        call.config, event.run_id, last=last, observer=Told(call.function_name), deadline=deadline_of(call)
+        call.config, event.run_id, last=last, observer=Told(call.config), deadline=deadline_of(call)
     )
     told = status if status in ("PARTIAL", "FAILED") else status_of(receipts)
     return {"status": told, "run_id": event.run_id, "round": event.round, "tables": short(receipts)}

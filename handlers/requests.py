@@ -97,7 +97,7 @@ async def run_here(event: RunRequest, call: Call, run_id: str) -> Answer:
     fans_out = call.config.aws.state_machine is not None
     receipts = await runs.run(
         call.config, _wanted(event), run_id=run_id, deadline=deadline_of(call, hands_over=not fans_out),
-        observer=Told(call.function_name), successor=None if fans_out else _successor(call, 2), fans_out=fans_out,
+        observer=Told(call.config), successor=None if fans_out else _successor(call, 2), fans_out=fans_out,
     )  # fmt: skip
     answer = await _told(call, event, run_id, receipts)
     left = [receipt.table for receipt in receipts if receipt.status == "PARTIAL"]
@@ -131,7 +131,7 @@ async def go_on(event: Resume, call: Call) -> Answer:
         return ended | {"duplicate": True}
     try:
         receipts = await runs.go_on(
-            call.config, event.resume, deadline=deadline_of(call, hands_over=True), observer=Told(call.function_name),
+            call.config, event.resume, deadline=deadline_of(call, hands_over=True), observer=Told(call.config),
             successor=_successor(call, event.generation + 1),
         )  # fmt: skip
     except LeaseError:

@@ -20,7 +20,7 @@ async def body(event: SnapshotEvent, call: Call) -> Answer:
     try:
         status = await fanout.hold(
             call.config, event.run_id, Wanted(request.tables, request.group, request.full),
-            observer=Told(call.function_name), deadline=deadline_of(call), successor=successor,
+            observer=Told(call.config), deadline=deadline_of(call), successor=successor,
         )  # fmt: skip
     except LeaseError:
         return {"status": "HELD", "run_id": event.run_id}  # another invocation plans this run already

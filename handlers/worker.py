@@ -11,7 +11,7 @@ from handlers.requests import deadline_of
 
 async def body(event: WorkerEvent, call: Call) -> Answer:
     return await fanout.work(
-        call.config, event.run_id, event.group, observer=Told(call.function_name), deadline=deadline_of(call)
+        call.config, event.run_id, event.group, observer=Told(call.config), deadline=deadline_of(call)
     )
 
 

@@ -24,10 +24,9 @@ def translated(url: str) -> Iterator[None]:
 
 def _stage_error(error: ClientError | BotoCoreError | OSError, url: str) -> StageError:
     verdict = verdict_on(error)
-    if not isinstance(error, ClientError):
-        doing, code, told = "cannot be reached", type(error).__name__, ""
-    else:
-        doing, told = f"refuses {error.operation_name}", str(error.response["Error"].get("Message"))
+    doing, code, told = url, type(error).__name__, ""
+    if isinstance(error, ClientError):
+        doing, told = f"{url} refuses {error.operation_name}", str(error.response["Error"].get("Message"))
         code = str(error.response["Error"].get("Code"))
     meaning, remedy = verdict.meaning, verdict.remedy
     if code in ("NoSuchBucket", "404"):
@@ -37,4 +36,4 @@ def _stage_error(error: ClientError | BotoCoreError | OSError, url: str) -> Stag
         remedy = "correct stage.kms_key, or allow the role kms:GenerateDataKey and kms:Decrypt on it"
     elif code in ("AccessDenied", "403"):
         remedy = f"correct stage.url, or allow the role {_BELOW}, {_BUCKET}"
-    return StageError(f"{url} {doing}: {meaning} ({code})", remedy=remedy, retryable=verdict.retryable)
+    return StageError(f"{doing}: {meaning} ({code})", remedy=remedy, retryable=verdict.retryable)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,9 +54,11 @@ class S3Stage:
                 if not sink.whole:
                     tasks.cancel_scope.cancel()
         finally:
-            if sink is not None and not sink.whole:
-                with anyio.move_on_after(ABORT_S, shield=True), suppress(StageError):
-                    await sink.discard()
+            if sink is not None:
+                sink.free()
+                if not sink.whole:
+                    with anyio.move_on_after(ABORT_S, shield=True), suppress(StageError):
+                        await sink.discard()
 
     async def probe(self, path: str, content: bytes) -> None:
         """Writes a file, and begins an upload that is left for `remove`: with that all that a run has to do here."""
@@ -121,19 +124,18 @@ class S3Sink:
         self._stage = stage
         self._key = key
         self._tasks = tasks
-        self._pieces: list[bytes] = []
-        self._pending_bytes = 0
+        self._filling, self._leaving = BytesIO(), BytesIO()
+        self._way = anyio.Semaphore(1)
+        """Held while a part leaves."""
         self._upload: str | None = None
         self._parts: list[dict[str, Any]] = []
-        self._way = anyio.Semaphore(1)
 
     def add(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._pending_bytes += len(data)
+        self._filling.write(data)
 
     async def drain(self) -> None:
         """Sends a part once there is one, and waits for the part before."""
-        if self._pending_bytes < self._stage.part_bytes:
+        if self._filling.tell() < self._stage.part_bytes:
             return
         if self._upload is None:
             answer = await self._stage.call(
@@ -141,16 +143,18 @@ class S3Sink:
             )
             self._upload = answer["UploadId"]
         await self._way.acquire()
-        self._tasks.start_soon(self._send_part, self._taken())
+        self._turn()
+        self._tasks.start_soon(self._send_part)
 
     async def close(self) -> None:
         await self._way.acquire()
+        rest = self._filling.tell()
+        self._turn()
         if self._upload is None:
-            body = b"".join(self._taken())
-            await self._stage.call("put_object", Key=self._key, Body=body, **self._stage.encryption)
+            await self._stage.call("put_object", Key=self._key, Body=self._leaving, **self._stage.encryption)
         else:
-            if self._pending_bytes:
-                await self._send_part(self._taken())
+            if rest:
+                await self._send_part()
             await self._stage.call(
                 "complete_multipart_upload",
                 Key=self._key,
@@ -163,16 +167,22 @@ class S3Sink:
         if self._upload is not None:
             await self._stage.abort(self._key, self._upload)
 
-    def _taken(self) -> list[bytes]:
-        pieces, self._pieces, self._pending_bytes = self._pieces, [], 0
-        return pieces
+    def free(self) -> None:
+        """The SDK's requests refer to themselves, so what they hold would stay until garbage is collected."""
+        self._filling.close()
+        self._leaving.close()
 
-    async def _send_part(self, pieces: list[bytes]) -> None:
-        body = b"".join(pieces)
-        pieces.clear()
+    def _turn(self) -> None:
+        """What was filled leaves, as a stream: of bytes the network's buffers would take a copy."""
+        self._filling, self._leaving = self._leaving, self._filling
+        self._filling.seek(0)
+        self._leaving.truncate()
+        self._leaving.seek(0)
+
+    async def _send_part(self) -> None:
         number = len(self._parts) + 1
         answer = await self._stage.call(
-            "upload_part", Key=self._key, UploadId=self._upload, PartNumber=number, Body=body
+            "upload_part", Key=self._key, UploadId=self._upload, PartNumber=number, Body=self._leaving
         )
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": answer["ChecksumCRC32"]})
         self._way.release()

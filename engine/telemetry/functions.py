@@ -36,13 +36,14 @@ class Invocation:
 
 
 @contextmanager
-def invocation(function: str, context: Any, *, correlation_id: str, trace: str | None) -> Iterator[Invocation]:
+def invocation(context: Any, *, correlation_id: str, trace: str | None) -> Iterator[Invocation]:
     """`trace` is the header that the event carries, of the run that it belongs to; else Lambda's own begins one."""
     global _cold
     cold, _cold = _cold, False
     if cold:
         lines.only_ours()
-    told, began, request_id = Invocation(), monotonic(), context.aws_request_id
+    told, began = Invocation(), monotonic()
+    function, request_id = context.function_name, context.aws_request_id
     header = trace or os.environ.get("_X_AMZN_TRACE_ID")
     exporting = telemetry.tracing()
     with exporting.continuing(header) if exporting else nullcontext():

@@ -14,7 +14,9 @@ import orjson
 from aws_lambda_powertools import Logger
 
 from engine import failures
+from engine.config import Config
 from engine.model import Receipt
+from engine.selection import NamePattern
 from engine.telemetry import metrics
 
 PROGRESS_S = 30.0
@@ -71,11 +73,11 @@ def tell_failure(event: str, error: BaseException, **fields: Any) -> None:
 
 
 class Told:
-    """An observer of a run that tells of it as lines and metrics."""
+    """An observer of a run that tells of it as lines and metrics; tables that are named in full have their own."""
 
-    def __init__(self, function: str, named: frozenset[str] = frozenset()) -> None:
-        self._function, self._named = function, named
-        """`named`: labels of the tables that are worth metrics of their own (`metrics.of_table`)."""
+    def __init__(self, config: Config) -> None:
+        exact = (NamePattern.parse(table.name).exact for table in config.tables)
+        self._named = {".".join(name) for name in exact if name}
         self._done: dict[str, tuple[int, int]] = {}
         self._told_at: dict[str, float] = {}
 
@@ -95,6 +97,6 @@ class Told:
             "table_finished", table=receipt.table, status=receipt.status, table_run_id=receipt.run_id,
             mode=receipt.mode, rows=receipt.rows_loaded, bytes_read=receipt.bytes_read,
             bytes_staged=receipt.bytes_staged, seconds=receipt.seconds, retries=receipt.retries,
-            losses=receipt.losses, error=receipt.error,
+            chunks_left=receipt.chunks_left, losses=receipt.losses, error=receipt.error,
         )  # fmt: skip
-        metrics.of_table(receipt, self._function, alone=receipt.table in self._named)
+        metrics.of_table(receipt, keys().get("function", ""), alone=receipt.table in self._named)

@@ -44,6 +44,7 @@ def of_table(receipt: Receipt, function: str, *, alone: bool) -> None:
     told: dict[str, Any] = {"table": receipt.table, "status": receipt.status, "run_id": receipt.run_id}
     failures, lag = int(receipt.status == "FAILED"), receipt.lag_seconds
     lagging = {} if lag is None else {"LagSeconds": lag}
+    cost = receipt.prediction.get("happened", {}).get("dollars", {})
     emit(
         {
             "Rows": receipt.rows_loaded,
@@ -53,6 +54,8 @@ def of_table(receipt: Receipt, function: str, *, alone: bool) -> None:
             "LossyRows": sum(loss["rows"] for loss in receipt.losses),
             "Failures": failures,
             "Partial": int(receipt.status == "PARTIAL"),
+            "ChunksLeft": receipt.chunks_left,
+            "CostEstimate": cost.get("privatelink", 0.0) + cost.get("warehouse", 0.0),
             **lagging,
             **{f"{phase.title()}Seconds": seconds for phase, seconds in receipt.seconds.items()},
         },

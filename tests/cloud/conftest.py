@@ -15,6 +15,7 @@ from engine.local.cloud.functions import Functions, arn_of
 CODE = Path(__file__).with_name("functions")
 TEMPLATE = ROOT / "terraform" / "state_machine.asl.json"
 RUN = "20261123T020000A1B2C3"
+TRACE = "Root=1-6553f100-0123456789abcdef01234567;Parent=00f067aa0ba902b7;Sampled=1"
 
 
 class Machine:
@@ -45,7 +46,7 @@ class Machine:
 
     def planned(self, *groups: int) -> None:
         """One round in which everything passes, unless the test says otherwise."""
-        self.answers("plan", {"run_id": RUN, "groups": list(groups), "round": 1})
+        self.answers("plan", {"run_id": RUN, "groups": list(groups), "round": 1, "trace": TRACE})
         self.answers("finish", {"status": "COMPLETE", "run_id": RUN, "round": 1, "tables": [{"table": "public.a"}]})
         for group in groups:
             self.answers(f"group {group}", {"status": "COMPLETE", "chunks_done": 1, "chunks_left": 0})

@@ -1,5 +1,6 @@
 """What failed for good is in the queue with all that a replay needs, people are told, `borealis replay` sends it."""
 
+import contextvars
 import json
 import time
 
@@ -93,7 +94,7 @@ def test_what_cannot_be_told_is_noted_at_the_error_that_matters(reached):
 
 
 def test_where_nothing_is_set_it_is_counted_for_the_alarm_alone(capsys):
-    told(RunRequest())
+    contextvars.Context().run(told, RunRequest())  # without what an earlier invocation told of itself
     (line,) = capsys.readouterr().out.splitlines()
     assert (json.loads(line)["DeadLetters"], json.loads(line)["function"]) == ([1.0], "scheduled")
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.config import State
 from handlers.replay import replay
-from tests.cloud.conftest import RUN, TEMPLATE
+from tests.cloud.conftest import RUN, TEMPLATE, TRACE
 
 REQUEST = {"tables": ["public.*"], "full": True}
 
@@ -27,8 +27,8 @@ def test_groups_are_planned_copied_and_finished(machine):
     request = {**REQUEST, "correlation_id": ended.arn}
     assert machine.asked("plan") == [{"step": "plan", **ids, "request": request, "round": 1}]
     for group in (0, 1, 2):
-        assert machine.asked(f"group {group}") == [{"run_id": RUN, "group": group, **ids}]
-    assert machine.asked("finish") == [{"step": "finish", **ids, "run_id": RUN, "round": 1}]
+        assert machine.asked(f"group {group}") == [{"run_id": RUN, "group": group, **ids, "trace": TRACE}]
+    assert machine.asked("finish") == [{"step": "finish", **ids, "run_id": RUN, "round": 1, "trace": TRACE}]
     assert machine.aws.messages(machine.dead_letters) == []
 
 
@@ -46,7 +46,7 @@ def test_a_run_with_nothing_to_copy_is_finished_all_the_same(machine):
 
 def test_what_is_left_is_planned_again_in_the_next_round(machine):
     machine.planned(0)
-    plan = {"run_id": RUN, "groups": [0]}
+    plan = {"run_id": RUN, "groups": [0], "trace": TRACE}
     machine.answers("plan", *({**plan, "round": number} for number in (1, 2, 3)))
     left = {"run_id": RUN, "tables": []}
     machine.answers(
@@ -58,7 +58,8 @@ def test_what_is_left_is_planned_again_in_the_next_round(machine):
     ended = machine.execute(REQUEST)
     assert (ended.status, ended.output["round"]) == ("SUCCEEDED", 3)
     first, *others = machine.asked("plan")
-    assert others == [{**first, "run_id": RUN, "round": 2}, {**first, "run_id": RUN, "round": 3}]
+    again = {**first, "run_id": RUN, "trace": TRACE}
+    assert others == [{**again, "round": 2}, {**again, "round": 3}]
     assert len(machine.asked("group 0")) == 3
 
 

@@ -42,4 +42,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     fresh = entry.Environment()
     monkeypatch.setattr(entry, "_environment", fresh)
     yield fresh
+    if fresh._sessions.pool is not None:
+        fresh._runner.run(fresh._sessions.pool.close())
     fresh._runner.close()

@@ -59,8 +59,14 @@ def emitted(capsys, *arguments, **options) -> list[dict]:
 
 
 def test_a_tables_run_is_one_line_of_metrics_that_the_log_can_be_searched_for(capsys):
+    prediction = {"happened": {"dollars": {"lambda": 9.0, "privatelink": 0.25, "warehouse": 0.5, "total": 9.75}}}
     losses = [{"column": "v", "reason": "nan", "policy": "null", "rows": 3}]
-    (line,) = emitted(capsys, receipt(losses=losses, retries=2, lag_seconds=9.5), "worker", alone=False)
+    (line,) = emitted(
+        capsys,
+        receipt(losses=losses, retries=2, lag_seconds=9.5, chunks_left=5, prediction=prediction),
+        "worker",
+        alone=False,
+    )
     assert {name: line[name] for name in ("table", "status", "run_id", "service", "function")} == {
         "table": "public.t", "status": "COMPLETE", "run_id": "r_1", "service": "borealis", "function": "worker"
     }  # fmt: skip
@@ -68,7 +74,8 @@ def test_a_tables_run_is_one_line_of_metrics_that_the_log_can_be_searched_for(ca
     assert definition["Dimensions"] == [["service", "function"]]
     assert {each["Name"]: (each["Unit"], *line[each["Name"]]) for each in definition["Metrics"]} == {
         "Rows": ("Count", 7), "BytesRead": ("Bytes", 70), "BytesStaged": ("Bytes", 20), "Retries": ("Count", 2),
-        "LossyRows": ("Count", 3), "Failures": ("Count", 0), "Partial": ("Count", 0), "LagSeconds": ("Seconds", 9.5),
+        "LossyRows": ("Count", 3), "Failures": ("Count", 0), "Partial": ("Count", 0), "ChunksLeft": ("Count", 5),
+        "CostEstimate": ("None", 0.75), "LagSeconds": ("Seconds", 9.5),
         "ReadSeconds": ("Seconds", 2), "PublishSeconds": ("Seconds", 0.5), "TotalSeconds": ("Seconds", 3),
     }  # fmt: skip
 

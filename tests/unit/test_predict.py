@@ -27,7 +27,8 @@ def plan_of(size: int, *, publish: str = "swap", low: str | None = None) -> Tabl
 def receipt(**fields) -> dict:
     """Of a run at 100 MB/s of CSV, a tenth of it staged, whose fixed steps take 4 s and its swap 1 s."""
     told = {
-        "status": "COMPLETE", "mode": "full", "bytes_read": 1000 * 10**6, "bytes_staged": 100 * 10**6,
+        "status": "COMPLETE", "mode": "full", "bytes_read": 1000 * 10**6,
+        "bytes_copied": 1000 * 10**6, "bytes_staged": 100 * 10**6,
         "seconds": {"read": 20.0, "put": 5.0, "load": 8.0, "copy": 10.0, "publish": 1.0, "total": 14.0, "plan": 1.0},
         "prediction": {"bytes_table": 2000 * 10**6},
     }  # fmt: skip
@@ -47,7 +48,7 @@ def test_without_receipts_the_defaults_are_named():
 
 
 def test_the_tables_own_runs_win_over_those_of_others():
-    told = foretold(GB, receipt(), receipt(), others=(receipt(bytes_read=GB * 9),))
+    told = foretold(GB, receipt(), receipt(), others=(receipt(bytes_copied=GB * 9),))
     assert told.based_on == "2 runs of this table"
     assert told.bytes_read == pytest.approx(GB / 2, rel=0.01)
     assert told.bytes_staged == pytest.approx(GB / 20, rel=0.01)
@@ -57,7 +58,7 @@ def test_the_tables_own_runs_win_over_those_of_others():
 
 
 def test_of_other_tables_only_those_count_whose_rates_mean_something():
-    small = receipt(bytes_read=1000)
+    small = receipt(bytes_copied=1000)
     assert foretold(GB, others=(small,)).based_on == "defaults"
     told = foretold(GB, others=(small, receipt()))
     assert told.based_on == "1 table"
@@ -67,13 +68,22 @@ def test_of_other_tables_only_those_count_whose_rates_mean_something():
 @pytest.mark.parametrize(
     "useless",
     [
-        receipt(status="FAILED"), receipt(status="PARTIAL"), receipt(bytes_read=0, bytes_staged=0),
-        receipt(seconds={"total": 1.0}), receipt(mode="incremental"), receipt(functions=2),
+        receipt(status="FAILED"), receipt(bytes_read=0, bytes_copied=0, bytes_staged=0),
+        receipt(seconds={"total": 1.0}), receipt(mode="incremental"),
     ],
-    ids=["failed", "partial", "nothing to read", "no copy", "other mode", "several functions"],
+    ids=["failed", "nothing to read", "no copy", "other mode"],
 )  # fmt: skip
 def test_a_run_that_measured_nothing_is_passed_over(useless):
     assert foretold(GB, useless).based_on == "defaults"
+
+
+@pytest.mark.parametrize("status", ["COMPLETE", "PARTIAL"])
+def test_of_a_run_over_several_functions_the_last_one_is_measured_by_what_it_copied(status):
+    """Its seconds are its own, the bytes of the receipt those of all."""
+    last = receipt(status=status, bytes_copied=100 * 10**6, functions=3)
+    assert foretold(GB, last).seconds["copy"] == pytest.approx(
+        10 * foretold(GB, receipt()).seconds["copy"] * (1 if status == "COMPLETE" else 2 * predict.CSV_SHARE), rel=0.01
+    )
 
 
 def test_one_odd_run_among_many_changes_nothing():
@@ -90,6 +100,7 @@ def test_only_the_last_runs_count():
 def test_what_changed_is_as_much_as_it_was_before():
     """Not the whole table, once incremental runs have been seen; until then all of it is the upper bound."""
     before = [receipt(mode="incremental", bytes_read=size, bytes_staged=1000) for size in (1000, 5000, 9000)]
+    before.append(receipt(mode="incremental", status="PARTIAL", bytes_read=1))
     assert foretold(GB, *before, publish="merge", low="2026-01-01").bytes_read == 5000
     assert foretold(GB, publish="merge", low="2026-01-01").bytes_read == pytest.approx(GB * predict.CSV_SHARE, rel=0.01)
 
@@ -164,14 +175,21 @@ def test_the_warehouse_keeps_pace_with_the_workers():
 def test_what_happened_is_counted_as_it_was_predicted():
     seconds = {"copy": 100.0, "publish": 2.0, "total": 110.0}
     run = Receipt("public.t", "T", "full", bytes_staged=2**30, seconds=seconds)
-    told = predict.happened(run, memory_mb=2048)
+    told = predict.happened(run, 110.0, memory_mb=2048)
     assert told == {
         "seconds": 110.0,
+        "functions": 1,
         "lambda_gb_s": 220.0,
         "privatelink_gb": 1.0,
         "warehouse_s": 102.0,
         "dollars": {"lambda": 0.003667, "privatelink": 0.01, "warehouse": 0.113333, "total": 0.127},
     }
+
+
+def test_what_several_functions_did_counts_from_the_first_one_on():
+    run = Receipt("public.t", "T", "full", functions=4, seconds={"copy": 100.0, "publish": 2.0, "total": 110.0})
+    told = predict.happened(run, 3000.0, memory_mb=1024)
+    assert (told["seconds"], told["functions"], told["lambda_gb_s"], told["warehouse_s"]) == (3000, 4, 3000, 3000)
 
 
 def test_a_prediction_is_plain_json():
