@@ -15,7 +15,10 @@ import requests
 from engine.config_cloud import Vault as Settings
 from engine.errors import SecretError
 
-FORBIDDEN = "secrets_forbidden"
+
+class ForbiddenError(SecretError):
+    """The policies of the token do not allow it, or the token is not accepted any more: both are told as 403."""
+
 
 _BY_KIND: list[tuple[type[Exception] | tuple[type[Exception], ...], str, str, bool]] = [
     (refused.VaultNotInitialized, "Vault is not initialized", "initialize it: vault operator init", False),
@@ -75,10 +78,9 @@ def translate(error: Exception, doing: str, settings: Settings, wanted: str, pol
             remedy="set vault.token or vault.token_file to a new one, with the policy `default`",
         )
     if isinstance(error, refused.Forbidden):
-        return SecretError(
+        return ForbiddenError(
             f"{doing}: forbidden to the policies of the login ({', '.join(policies)})",
             remedy=f'add to one of them: path "{wanted}" {{ capabilities = ["read"] }}',
-            code=FORBIDDEN,
         )
     text = _said(error)
     if isinstance(error, refused.InvalidPath):

@@ -25,7 +25,7 @@ import stamina
 from engine.config_cloud import Vault as Settings
 from engine.errors import SecretError
 from engine.secrets.aws import identity_request
-from engine.secrets.refusals import translate
+from engine.secrets.refusals import ForbiddenError, translate
 
 ATTEMPTS = 4
 WAIT_S_MAX = 5.0
@@ -154,10 +154,8 @@ class Vault:
         """A read. A refused token is told from a missing right by logging in again, once."""
         try:
             return self._send("GET", api_path, doing=doing, wanted=wanted or api_path)
-        except SecretError as error:
-            if error.code != "secrets_forbidden":
-                raise
-        self._log_in()
+        except ForbiddenError:
+            self._log_in()
         return self._send("GET", api_path, doing=doing, wanted=wanted or api_path)
 
     def _send(
