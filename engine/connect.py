@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import orjson
 
 from engine.config import Config
+from engine.deadline import Deadline
 from engine.logins import source_logins, target_logins
 from engine.source.connection import Address
 from engine.sql.target import SESSION_PARAMETERS, ExternalStage, Names, create_database
@@ -85,35 +86,38 @@ KEPT: ContextVar[KeptSessions | None] = ContextVar("kept", default=None)
 
 
 @asynccontextmanager
-async def sessions(config: Config, run_id: str) -> AsyncIterator[SessionPool]:
-    """Sessions at the target: Snowflake, or the embedded warehouse, served from here if nobody serves it yet."""
+async def sessions(config: Config, run_id: str, deadline: Deadline | None = None) -> AsyncIterator[SessionPool]:
+    """Sessions at the target: Snowflake, or the embedded warehouse, served from here if nobody serves it yet.
+
+    No statement runs longer than the deadline lets this process live.
+    """
+    common = _common(config, run_id, deadline or Deadline())
     kept = KEPT.get()
     if config.target.local is not None:
-        async with _local(config, run_id, config.target.local) as pool:
+        async with _local(config, common, config.target.local) as pool:
             yield pool
     elif kept is None:
-        pool = _pool(config, _place(config) | _common(config, run_id), target_logins(config))
+        pool = _pool(config, _place(config) | common, target_logins(config))
         async with _closing(pool):
             yield pool
     else:
-        yield await _again(config, run_id, kept)
+        yield await _again(config, common, kept)
 
 
 @asynccontextmanager
-async def _local(config: Config, run_id: str, directory: Path) -> AsyncIterator[SessionPool]:
+async def _local(config: Config, common: dict[str, Any], directory: Path) -> AsyncIterator[SessionPool]:
     from engine.local.warehouse.process import attach_or_serve  # noqa: PLC0415 - an extra, not in a function's package
 
     with attach_or_serve(directory) as endpoint:
         anybody = FixedParameters({"user": "borealis", "password": "none"})
-        pool = _pool(config, endpoint.connection() | _common(config, run_id), anybody)
+        pool = _pool(config, endpoint.connection() | common, anybody)
         async with _closing(pool):
             async with pool.session() as session:
                 await session.execute(create_database(names_of(config)), doing=f"cannot use {pool.place}")
             yield pool
 
 
-async def _again(config: Config, run_id: str, kept: KeptSessions) -> SessionPool:
-    common = _common(config, run_id)
+async def _again(config: Config, common: dict[str, Any], kept: KeptSessions) -> SessionPool:
     if kept.pool is not None and kept.config == config:
         await kept.pool.renew(common["session_parameters"])
         return kept.pool
@@ -138,7 +142,7 @@ async def _closing(pool: SessionPool) -> AsyncIterator[None]:
         await pool.close()
 
 
-def _common(config: Config, run_id: str) -> dict[str, Any]:
+def _common(config: Config, run_id: str, deadline: Deadline) -> dict[str, Any]:
     target = config.target
     tag = orjson.dumps({"app": "borealis", "run": run_id, "tag": target.query_tag}).decode()
     return {
@@ -149,7 +153,7 @@ def _common(config: Config, run_id: str) -> dict[str, Any]:
         "enable_server_session_keep_alive_auto_detection": False,  # close() always logs out, which ends statements
         "session_parameters": {
             **SESSION_PARAMETERS,
-            "STATEMENT_TIMEOUT_IN_SECONDS": round(target.statement_timeout_s),
+            "STATEMENT_TIMEOUT_IN_SECONDS": deadline.statement_s(target.statement_timeout_s),
             "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS": round(target.queue_timeout_s),
             "QUERY_TAG": tag,
         },

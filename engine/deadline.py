@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 RESERVE_SHARE = 0.1
-RESERVE_S_MIN, RESERVE_S_MAX = 1.0, 30.0
+RESERVE_S_MIN, RESERVE_S_MAX = 1.0, 20.0
 """Seconds between the end of reading and the end of time: a tenth of the limit, for small steps at both sides."""
-HANDOVER_SHARE, HANDOVER_S_MAX = 0.25, 45.0
+HANDOVER_SHARE, HANDOVER_S_MAX = 0.25, 30.0
 """Of the limit, kept for the next function to start and to join: 2 to 10 s where it is cold, and some to spare."""
 LOADS_AHEAD = 2.0
 """The slowest PUT and COPY seen so far, this many times over: the last files wait for the one before."""
@@ -29,6 +29,8 @@ class Deadline:
     """When a function is killed, which may be later than it shall work: only its snapshot is held until then."""
     hands_over: bool = False
     """Another function will be started before the end, and has to join the snapshot."""
+    handover_s: float | None = None
+    """What that took in this run before."""
     slowest_load_s: float = 0.0
     read_bytes: int = 0
     """Bytes of table, by the plan's estimate, of the chunks that were read."""
@@ -59,14 +61,22 @@ class Deadline:
             return math.inf
         reserve = min(RESERVE_S_MAX, max(RESERVE_S_MIN, RESERVE_SHARE * self.limit_s))
         if self.hands_over:
-            handover_at = self.killed_at - min(HANDOVER_S_MAX, HANDOVER_SHARE * self.limit_s)
-            return min(self.at, handover_at) - reserve - LOADS_AHEAD * self.slowest_load_s
+            expected_s = HANDOVER_SHARE * self.limit_s if self.handover_s is None else 2 * self.handover_s
+            return (
+                min(self.at, self.killed_at - min(HANDOVER_S_MAX, expected_s))
+                - reserve
+                - LOADS_AHEAD * self.slowest_load_s
+            )
         return self.at - reserve - LOADS_AHEAD * self.slowest_load_s
 
     @property
     def timeout_s(self) -> float | None:
         """For a retry loop: the time that is left, or None for no limit."""
         return max(0.001, self.remaining_s()) if self.is_set else None
+
+    def statement_s(self, seconds: float) -> int:
+        """The time limit of one statement at the target, whole seconds: no longer than the function lives."""
+        return max(1, int(min(seconds, self.alive_s(), max(1.0, self.remaining_s()) + RESERVE_S_MAX)))
 
     def is_over(self) -> bool:
         return monotonic() >= self.reading_until

@@ -84,6 +84,8 @@ class SharedRun:
     serial: int = 0
     """Grows with each holder."""
     groups: int = 1
+    handover_s: float | None = None
+    """From the start of the next function until it had joined the snapshot."""
     attempts: int = 0
     """How often its tables were planned in a snapshot of their own; table runs of each have numbers of their own."""
     refused: tuple[dict[str, Any], ...] = ()

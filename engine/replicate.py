@@ -15,7 +15,7 @@ import anyio
 
 from engine.checksum import source_checksum, target_checksum
 from engine.deadline import Deadline
-from engine.errors import BorealisError, LeaseError, RefusedError
+from engine.errors import BorealisError, LeaseError, RefusedError, TargetError
 from engine.gates import check
 from engine.kept import Kept, Slot
 from engine.ledger import Loaded
@@ -33,6 +33,9 @@ from engine.sql import target as target_sql
 from engine.sql.target import landing_name
 from engine.state.port import Lease, State
 from engine.target.snowflake import Target
+
+TIMED_OUT = frozenset({604, 630})
+"""Snowflake's numbers of a statement that was cancelled, or ran into STATEMENT_TIMEOUT_IN_SECONDS."""
 
 
 class Observer(Protocol):
@@ -88,54 +91,68 @@ class Replication:
 
         Raises BorealisError. What it had at the target is dropped, but where a fault may pass and the run is kept.
         """
-        landing = self._target.names.ours(self.landing)
         if self.slot.kept is not None and await self._is_published():
-            await self.copy(await self._target.loaded(self.run_id), only=())
-            self.receipt.rows_loaded = self.receipt.rows_read
-            self.receipt.notes.append("published by an earlier function, which could not say so")
-            self.receipt.status = "COMPLETE"
-            await self.slot.clear()
+            await self._settle()
             return
         try:
-            loaded = await self.begin(resumable=resumable or len(self.plan.chunks) > 1)
-            loaded = await self.copy(loaded)
-            if len(loaded.chunks) < len(self.plan.chunks):
-                await self._keep()
-                self.receipt.status = "PARTIAL"
-                self.receipt.notes.append(
-                    f"{self.receipt.chunks_left} of {len(self.plan.chunks)} chunks are left for the next run"
-                )
+            loaded = await self.copy(await self.begin(resumable=resumable or len(self.plan.chunks) > 1))
+            if why := self._why_partial(loaded):
+                await self.leave(why)
                 return
-            await self._note_waiting()
-            with self.phases.timed("gates"):
-                await check(self)
-            if self.plan.mode == "full":
-                await self._drop_flagged(landing)
-            with self.phases.timed("publish"):
-                changes = await self._publish()
-            await self.slot.clear()
-            self.receipt.status = "COMPLETE"
-            self.receipt.watermark = self.plan.window.high if self.plan.window else None
-            if changes:
-                self.receipt.notes.append(", ".join(f"{count} rows {verb}" for verb, count in changes.items()))
-            if self.choice.options.deletes == "reconcile" and self.plan.mode == "incremental":
-                with self.phases.timed("reconcile"):
-                    await self._reconcile()
+            await self._publish_checked()
         except BaseException as error:
+            if self.slot.kept and self._ran_out_of_time(error):
+                await self.leave("a statement was cut off by the deadline")
+                return
             if not self.slot.kept or (isinstance(error, BorealisError) and not error.retryable):
                 await self.forget()
             raise
         if self.plan.publish != "swap" or (self.choice.existing and self.choice.options.keep_previous_h == 0):
-            await self.drop_quietly(landing)
+            await self.drop_quietly(self._target.names.ours(self.landing))
         if self.plan.publish == "swap" and self.previous:
             await self.drop_quietly(self._target.names.ours(self.previous))
 
-    async def postpone(self) -> None:
-        """The time is over before the table was begun: its plan waits for the next function."""
+    async def _publish_checked(self) -> None:
+        await self._note_waiting()
+        with self.phases.timed("gates"):
+            await check(self)
+        if self.plan.mode == "full":
+            await self._drop_flagged(self._target.names.ours(self.landing))
+        with self.phases.timed("publish"):
+            changes = await self._publish()
+        await self.slot.clear()
+        self.receipt.status = "COMPLETE"
+        self.receipt.watermark = self.plan.window.high if self.plan.window else None
+        if changes:
+            self.receipt.notes.append(", ".join(f"{count} rows {verb}" for verb, count in changes.items()))
+        if self.choice.options.deletes == "reconcile" and self.plan.mode == "incremental":
+            with self.phases.timed("reconcile"):
+                await self._reconcile()
+
+    async def _settle(self) -> None:
+        """An earlier function published it and could not say so any more."""
+        await self.copy(await self._target.loaded(self.run_id), only=())
+        self.receipt.rows_loaded = self.receipt.rows_read
+        self.receipt.notes.append("published by an earlier function, which could not say so")
+        self.receipt.status = "COMPLETE"
+        await self.slot.clear()
+
+    # --- too little time -------------------------------------------------------------------------------------------
+
+    def _why_partial(self, loaded: Loaded) -> str:
+        left = len(self.plan.chunks) - len(loaded.chunks)
+        if left:
+            return f"{left} of {len(self.plan.chunks)} chunks are left for the next run"
+        return "all is loaded, and left to the next run to publish" if self.shared.deadline.is_over() else ""
+
+    async def leave(self, why: str) -> None:
+        """The next function goes on with this run, or begins it."""
         await self._keep()
         self.receipt.status = "PARTIAL"
-        self.receipt.chunks_left = len(self.plan.chunks)
-        self.receipt.notes.append("not begun: the time was over")
+        self.receipt.notes.append(why)
+
+    def _ran_out_of_time(self, error: BaseException) -> bool:
+        return self.shared.deadline.is_over() and isinstance(error, TargetError) and error.errno in TIMED_OUT
 
     async def forget(self) -> None:
         """Nobody shall go on with this run."""

@@ -92,6 +92,7 @@ async def go_on(
     deadline, observer = deadline or Deadline.within(config.limits.deadline_s), observer or Silent()
     async with parts(config, run_id, deadline) as made, alone(made, "run") as lease:
         record = await the_record(made)
+        deadline.handover_s = record.handover_s
         if record.baton is not None:
             try:
                 async with joined(made, record, observer) as outset:
@@ -150,12 +151,13 @@ async def pass_on(made: Parts, snapshot: Snapshot, successor: Successor) -> bool
 
     False where nobody came: who comes later takes a new snapshot.
     """
-    record = await change(made.state, made.run_id, baton=snapshot.baton)
+    record, began = await change(made.state, made.run_id, baton=snapshot.baton), time.monotonic()
     await successor(made.run_id)
     while made.deadline.alive_s() > PASSING_S * 2:
         await anyio.sleep(PASSING_S)
         now, _ = await shared_run(made.state, made.run_id)
         if now is None or now.serial > record.serial or now.status in ("ENDED", "FAILED"):
+            await change(made.state, made.run_id, handover_s=round(time.monotonic() - began, 2))
             return True
     return False
 
@@ -190,7 +192,7 @@ async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
             receipt.error = failed
             await run.forget()
         elif made.deadline.is_over() or (outset.fans_out and _expected_s(run) > made.deadline.remaining_s()):
-            await run.postpone()
+            await run.leave("not begun: there was too little time")
         else:
             outset.observer.table_started(receipt.table, len(run.plan.chunks), run.plan.table.bytes_total)
             with span("table", table=receipt.table, table_run_id=run.run_id):

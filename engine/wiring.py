@@ -84,7 +84,7 @@ async def parts(config: Config, run_id: str = "", deadline: Deadline | None = No
     """Opens the target, made ready for a run, and the state."""
     run_id, deadline = run_id or new_run_id(), deadline or Deadline()
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(sessions(config, run_id))
+        pool = await stack.enter_async_context(sessions(config, run_id, deadline))
         bucket = await stack.enter_async_context(bucket_of(config))
         target = Target(
             names_of(config),
