@@ -26,6 +26,7 @@ from engine.errors import BorealisError, LeaseError, RefusedError
 from engine.kept import SharedRun, Status, change, fail_table, failure_of, shared_run, slots_of_run
 from engine.model import Receipt
 from engine.outset import Outset, anew, heartbeats, joined
+from engine.pipeline import added
 from engine.plan import assign
 from engine.replicate import Observer, Replication, fail
 from engine.runs import Successor, alone, attempted, pass_on, receipt_json, run_all, the_record
@@ -206,7 +207,7 @@ async def _beat(made: Parts, record: SharedRun) -> None:
 
 
 async def work(config: Config, run_id: str, group: int, *, observer: Observer, deadline: Deadline) -> dict[str, Any]:
-    """Copies the chunks of one group, as far as the time goes: `{"status", "chunks_done", "chunks_left"}`.
+    """Copies the chunks of one group, as far as the time goes: `{"status", "chunks_done", "chunks_left", ...}`.
 
     A table that cannot go on is noted for `finish`, and the others are copied. Raises LeaseError where another worker
     has the group, or the source's budget of connections is used up.
@@ -239,7 +240,11 @@ async def work(config: Config, run_id: str, group: int, *, observer: Observer, d
             for _ in range(min(config.limits.readers, len(outset.runs))):
                 tasks.start_soon(copy_next)
         status: Literal["COMPLETE", "PARTIAL"] = "PARTIAL" if left else "COMPLETE"
-        return {"status": status, "run_id": run_id, "chunks_done": done, "chunks_left": left}
+        return {
+            "status": status, "run_id": run_id, "chunks_done": done, "chunks_left": left,
+            "bytes_read": sum(run.receipt.bytes_copied for run in outset.runs),
+            "seconds": added([run.phases for run in outset.runs]),
+        }  # fmt: skip
 
 
 async def _copy(made: Parts, run: Replication, chunks: Sequence[int]) -> tuple[int, int]:

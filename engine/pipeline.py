@@ -12,7 +12,7 @@ readers stop, loaders bring in what was read, and the chunks that are left are f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -68,6 +68,14 @@ class Phases:
                 yield
         finally:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + monotonic() - began
+
+
+def added(several: Iterable[Phases]) -> dict[str, float]:
+    """Seconds by phase over all."""
+    seconds: dict[str, float] = {}
+    for phase, value in ((phase, value) for phases in several for phase, value in phases.seconds.items()):
+        seconds[phase] = round(seconds.get(phase, 0.0) + value, 3)
+    return seconds
 
 
 @dataclass(slots=True)

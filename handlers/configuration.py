@@ -43,9 +43,11 @@ async def _object(place: str) -> str:
     async with aws.client("s3") as s3:
         with aws.Translated(f"{VARIABLE}: cannot read {place}"):
             answer: Any = await s3.get_object(Bucket=bucket, Key=key)
-            if answer["ContentLength"] > BYTES_MAX:
-                raise ConfigError([f"{place}: has {answer['ContentLength']:,} bytes; a configuration is at most 1 MiB"])
-            content: bytes = await answer["Body"].read()
+            async with answer["Body"] as stream:
+                if answer["ContentLength"] > BYTES_MAX:
+                    size = f"{answer['ContentLength']:,} bytes"
+                    raise ConfigError([f"{place}: has {size}; a configuration is at most 1 MiB"])
+                content: bytes = await stream.read()
     try:
         return content.decode()
     except UnicodeDecodeError as garbled:

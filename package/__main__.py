@@ -22,7 +22,7 @@ def main() -> None:
             print(f"{asked.into / manifest['name']}: {megabytes}, SHA-256 {manifest['sha256']}")
             if manifest["byte_code_by"] is None:
                 print(
-                    f"  without byte code: cold starts take three times as long; install Python {manifest['python']}",
+                    f"  without byte code: cold starts take 2.6 times as long; install Python {manifest['python']}",
                     file=sys.stderr,
                 )
 

@@ -21,6 +21,9 @@ _header: ContextVar[str | None] = ContextVar("trace_header", default=None)
 _cold = True
 
 
+_TOLD = {"chunks_left": "ChunksLeft", "bytes_read": "BytesRead"}
+
+
 class Invocation:
     """What is told of one when it ends."""
 
@@ -29,10 +32,10 @@ class Invocation:
         self.values: dict[str, float] = {}
 
     def answered(self, answer: Mapping[str, Any]) -> None:
-        """`status` and `chunks_left` are told of, where the answer has them."""
+        """How it stands, and what a worker did, are told of where the answer has them."""
         self.fields = {name: answer[name] for name in ("status", "run_id", "chunks_done") if name in answer}
-        if "chunks_left" in answer:
-            self.values["ChunksLeft"] = answer["chunks_left"]
+        self.values = {name: answer[key] for key, name in _TOLD.items() if key in answer}
+        self.values |= metrics.by_phase(answer.get("seconds", {}))
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def of_table(receipt: Receipt, function: str, *, alone: bool) -> None:
             "ChunksLeft": receipt.chunks_left,
             "CostEstimate": cost.get("privatelink", 0.0) + cost.get("warehouse", 0.0),
             **lagging,
-            **{f"{phase.title()}Seconds": seconds for phase, seconds in receipt.seconds.items()},
+            **by_phase(receipt.seconds),
         },
         {"function": function},
         told,
@@ -66,6 +66,10 @@ def of_table(receipt: Receipt, function: str, *, alone: bool) -> None:
         seconds = receipt.seconds.get("total", 0.0)
         values = {"Rows": receipt.rows_loaded, "Failures": failures, "TotalSeconds": seconds, **lagging}
         emit(values, {"table": receipt.table}, {**told, "function": function})
+
+
+def by_phase(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {f"{phase.title()}Seconds": value for phase, value in seconds.items()}
 
 
 def emit(values: Mapping[str, float], dimensions: Mapping[str, str], fields: Mapping[str, Any]) -> None:

@@ -31,9 +31,9 @@ REGION = "eu-central-1"
 IDENTITY = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
-    """The address of moto's server, which this process and those that it starts take for AWS."""
+    """The address of moto's server, which this process and those that it starts take for AWS, for one module only."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -44,14 +44,14 @@ def aws() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3(aws: str) -> Iterator[Any]:
     client = boto3.client("s3")
     yield client
     client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def warehouse(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     directory = tmp_path_factory.mktemp("warehouse")
     with serve(directory) as endpoint:
@@ -60,7 +60,7 @@ def warehouse(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wa
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket of the test's own, and the warehouse's integration that may read below `prod/`."""
+    """A bucket of the test's own; its files are below `prod/`."""
 
     name: str
     client: Any
@@ -86,14 +86,14 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket(s3: Any, warehouse: Warehouse) -> Bucket:
+def bucket(s3: Any) -> Bucket:
     name = f"stage-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    allow(warehouse, f"s3://{name}/prod/")
     return Bucket(name, s3)
 
 
 def allow(warehouse: Warehouse, place: str) -> None:
+    """The warehouse's integration may read below the place, and nowhere else."""
     warehouse.query(
         "CREATE OR REPLACE STORAGE INTEGRATION FOR_TESTS TYPE = EXTERNAL_STAGE STORAGE_PROVIDER = 'S3' ENABLED = TRUE"
         f" STORAGE_AWS_ROLE_ARN = 'arn:aws:iam::1:role/reader' STORAGE_ALLOWED_LOCATIONS = ('{place}')"
@@ -101,7 +101,8 @@ def allow(warehouse: Warehouse, place: str) -> None:
 
 
 @pytest.fixture
-def engine(database: str, warehouse: Warehouse, target_database: str, tmp_path: Path) -> Engine:
+def engine(database: str, warehouse: Warehouse, target_database: str, tmp_path: Path, bucket: Bucket) -> Engine:
+    allow(warehouse, f"{bucket.url}/")
     return Engine(database, warehouse, target_database, tmp_path)
 
 

@@ -8,6 +8,7 @@ import pytest
 from snowflake.connector import DatabaseError
 
 from tests.contract.conftest import FORMAT
+from tests.stage.conftest import allow
 
 Run = Callable[[str], list[tuple[Any, ...]]]
 
@@ -15,6 +16,7 @@ Run = Callable[[str], list[tuple[Any, ...]]]
 @pytest.fixture
 def run(bucket, warehouse, target_database) -> Run:
     """A statement in a schema with a table T and the stage S of the bucket's `prod/`."""
+    allow(warehouse, f"{bucket.url}/")
     with warehouse.connect() as connection:
 
         def statement(sql: str) -> list[tuple[Any, ...]]:
