@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from engine import predict
 from engine.config import Config
-from engine.deadline import RESERVE_S_MAX, RESERVE_S_MIN, RESERVE_SHARE
+from engine.deadline import HANDOVER_S_MAX, HANDOVER_SHARE, RESERVE_S_MAX, RESERVE_S_MIN, RESERVE_SHARE
 from engine.model import Receipt
 from engine.plan import TablePlan
 from engine.state.port import State
@@ -45,6 +45,7 @@ def _means(config: Config, limit_s: float) -> predict.Means:
         connections_max=config.source.connections_max,
         limit_s=limit_s,
         reserve_s=min(RESERVE_S_MAX, max(RESERVE_S_MIN, RESERVE_SHARE * limit_s)),
+        handover_s=min(HANDOVER_S_MAX, HANDOVER_SHARE * limit_s),
         memory_mb=_memory_mb(),
     )
 

@@ -73,6 +73,8 @@ class Means:
     """The time limit of a function."""
     reserve_s: float = 30.0
     """Of it, kept for loading and telling what was read (engine.deadline)."""
+    handover_s: float = 45.0
+    """More of it, where functions follow one another: the next one has to join the snapshot."""
     memory_mb: int = MEMORY_MB
 
 
@@ -145,7 +147,7 @@ def predict(plan: TablePlan, own: Iterable[Mapping[str, Any]], otherwise: Rates,
     copy_s, load_s = read / rates.copy, read / LOAD_BYTES_S
     publish_s = rates.publish_s + (0 if mine or plan.publish == "swap" else load_s)
     usable_s = max(1.0, means.limit_s - means.reserve_s - rates.fixed_s)
-    chain = _chain(copy_s + publish_s, usable_s, rates.fixed_s, means)
+    chain = _chain(copy_s + publish_s, max(1.0, usable_s - means.handover_s), rates.fixed_s, means)
     fan_out = _fan_out(copy_s, publish_s, usable_s, rates.fixed_s, len(plan.chunks), means)
     shared_s = max(fan_out.seconds - publish_s - rates.fixed_s * fan_out.rounds, 0.001)
     warehouse_s = max(copy_s, load_s) + publish_s

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import predict
 from engine.model import Receipt
 from engine.telemetry import metrics
 
@@ -43,6 +44,22 @@ COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
 )
 def test_who_asks_for_nothing_pays_for_nothing(program, environment, expected):
     assert imported(program, **environment) == str(expected)
+
+
+def test_the_documentation_names_each_metric():
+    text = (ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8")
+    assert [name for name in metrics.UNITS if f"`{name}`" not in text] == []
+
+
+def test_the_documentation_has_the_prices_and_defaults_that_are_counted_with():
+    text = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+    shown = [
+        f"{predict.LAMBDA_GB_S:.10f}", f"{predict.PRIVATELINK_GB}", f"{predict.CREDIT:.2f}",
+        f"{predict.COPY_BYTES_S / 1e6:.0f} MB/s", f"{predict.PUT_BYTES_S / 1e6:.0f} MB/s",
+        f"{predict.LOAD_BYTES_S / 1e6:.0f} MB/s", f"{predict.STAGED_SHARE}", f"{predict.CSV_SHARE}",
+        f"{predict.FIXED_S:.0f} s, {predict.PUBLISH_S:.0f} s", f"{predict.MEMORY_MB:,} MB", f"{predict.LIMIT_S:.0f} s",
+    ]  # fmt: skip
+    assert [each for each in shown if f" {each}" not in text] == []
 
 
 def receipt(**fields) -> Receipt:
