@@ -25,14 +25,13 @@ from engine.deadline import HANDOVER_S_MAX, HANDOVER_SHARE, Deadline
 from engine.errors import BorealisError, LeaseError, RefusedError
 from engine.kept import SharedRun, Status, change, fail_table, failure_of, shared_run, slots_of_run
 from engine.model import Receipt
-from engine.outset import Outset, anew, heartbeats, joined
+from engine.outset import Outset, anew, joined
 from engine.pipeline import added
 from engine.plan import assign
 from engine.replicate import Observer, Replication, fail
-from engine.runs import Successor, alone, attempted, pass_on, receipt_json, run_all, the_record
+from engine.runs import Successor, alone, attempted, pass_on, places_max, reading, receipt_json, run_all, the_record
 from engine.source.snapshot import Snapshot, SnapshotLostError, open_snapshot
 from engine.state.port import State
-from engine.state.slots import slot
 from engine.telemetry import span
 from engine.wiring import Parts, Wanted, parts
 
@@ -110,6 +109,8 @@ async def hold(
                 record = await change(made.state, run_id, baton=snapshot.baton, serial=record.serial + 1)
                 return await _hold(made, snapshot, record, successor)
         await stack.enter_async_context(alone(made, "plan"))
+        if (places_max(config) or 2) > 1:  # of one place, the workers need it
+            await stack.enter_async_context(reading(made))
         try:
             record = await attempted(made)
             wanted = replace(wanted, full=wanted.full or record.full)
@@ -121,6 +122,7 @@ async def hold(
         if outset.snapshot is None:
             return record.status
         outset.keeps_leases = True
+        outset.snapshot.close_readers()
         return await _hold(made, outset.snapshot, record, successor)
 
 
@@ -166,13 +168,9 @@ async def _prepare(made: Parts, outset: Outset, record: SharedRun, *, full: bool
 def _groups(config: Config, runs: Sequence[Replication]) -> int:
     """As many workers as may be, as there are chunks for, and as the source has connections for."""
     chunks = sum(len(run.plan.chunks) for run in runs)
-    return min(config.limits.workers, slots_max(config) or chunks, chunks)
-
-
-def slots_max(config: Config) -> int | None:
-    """Functions that may read at once; each has a connection for its readers and one more, and the holder has one."""
-    connections = config.source.connections_max
-    return None if connections is None else max(1, (connections - 1) // (config.limits.readers + 1))
+    places = places_max(config)
+    beside_us = chunks if places is None else max(1, places - 1)
+    return min(config.limits.workers, beside_us, chunks)
 
 
 async def _hold(made: Parts, snapshot: Snapshot, record: SharedRun, successor: Successor) -> str:
@@ -217,9 +215,7 @@ async def work(config: Config, run_id: str, group: int, *, observer: Observer, d
         await stack.enter_async_context(alone(made, str(group)))
         if record.baton is None or record.status != "READY":
             return {"status": "PARTIAL", "run_id": run_id, "chunks_done": 0}
-        if slots := slots_max(config):
-            mine = await stack.enter_async_context(slot(made.state, slots, run_id, wait_s=deadline.remaining_s() / 2))
-            await stack.enter_async_context(heartbeats(made.state, [mine], config.state.lease_s / 3))
+        await stack.enter_async_context(reading(made))
         try:
             outset = await stack.enter_async_context(joined(made, record, observer, works=True))
         except SnapshotLostError:
@@ -273,7 +269,7 @@ async def finish(
 
     `last`: no further round is allowed, so what is not done has failed.
     """
-    async with parts(config, run_id, deadline) as made, alone(made, "run"):
+    async with parts(config, run_id, deadline) as made, alone(made, "run"), reading(made):
         record = (await shared_run(made.state, run_id))[0] or SharedRun(run_id, "FAILED")
         if record.status in ("ENDED", "FAILED"):
             return record.status, list(record.receipts)

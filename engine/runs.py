@@ -20,9 +20,12 @@ from engine.plan import TablePlan
 from engine.replicate import Observer, Replication, fail
 from engine.source.snapshot import Snapshot, SnapshotLostError
 from engine.state.port import Lease
+from engine.state.slots import slot
 from engine.telemetry import span
 from engine.wiring import Parts, Refused, Wanted, looking, new_run_id, parts
 
+PLACE_S_MAX = 60.0
+"""How long a run waits for others to leave it connections to the source."""
 PASSING_S = 0.25
 """How often a holder looks whether the next function has joined its snapshot."""
 
@@ -63,7 +66,7 @@ async def run(
     is time is not begun. Raises BorealisError where no table could even begin.
     """
     deadline = deadline or Deadline.within(config.limits.deadline_s)
-    async with parts(config, run_id or new_run_id(), deadline) as made:
+    async with parts(config, run_id or new_run_id(), deadline) as made, reading(made):
         record = await attempted(made) if run_id else None
         async with anew(made, wanted, observer or Silent(), record) as outset:
             outset.fans_out = fans_out
@@ -90,7 +93,7 @@ async def go_on(
     Raises LeaseError where another function does so already.
     """
     deadline, observer = deadline or Deadline.within(config.limits.deadline_s), observer or Silent()
-    async with parts(config, run_id, deadline) as made, alone(made, "run") as lease:
+    async with parts(config, run_id, deadline) as made, alone(made, "run") as lease, reading(made):
         record = await the_record(made)
         deadline.handover_s = record.handover_s
         if record.baton is not None:
@@ -133,6 +136,26 @@ async def alone(made: Parts, what: str) -> AsyncIterator[Lease]:
             await made.state.release(lease)
 
 
+def places_max(config: Config) -> int | None:
+    """Functions that may read from the source at once: each has a connection for its readers and one more."""
+    connections = config.source.connections_max
+    return None if connections is None else max(1, connections // (config.limits.readers + 1))
+
+
+@asynccontextmanager
+async def reading(made: Parts) -> AsyncIterator[None]:
+    """A place in the source's budget of connections, where it has one; waited for a quarter of the time at most."""
+    count = places_max(made.config)
+    if count is None:
+        yield
+        return
+    wait_s = min(PLACE_S_MAX, made.deadline.remaining_s() / 4)
+    async with slot(made.state, count, made.run_id, wait_s=wait_s) as place:
+        made.places.append(place)
+        async with heartbeats(made.state, made.places, made.config.state.lease_s / 3):
+            yield
+
+
 async def attempted(made: Parts) -> SharedRun:
     """The record, where its tables are about to be planned in a snapshot of their own."""
     record, _ = await shared_run(made.state, made.run_id)
@@ -151,6 +174,9 @@ async def pass_on(made: Parts, snapshot: Snapshot, successor: Successor) -> bool
 
     False where nobody came: who comes later takes a new snapshot.
     """
+    snapshot.close_readers()
+    while made.places:  # the next function needs it
+        await made.state.release(made.places.pop())
     record, began = await change(made.state, made.run_id, baton=snapshot.baton), time.monotonic()
     await successor(made.run_id)
     while made.deadline.alive_s() > PASSING_S * 2:

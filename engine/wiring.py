@@ -26,7 +26,7 @@ from engine.source.connection import Translated, connected
 from engine.source.horizon import Horizon, read_horizon
 from engine.source.snapshot import Snapshot, open_snapshot
 from engine.state.chosen import state_of
-from engine.state.port import State
+from engine.state.port import Lease, State
 from engine.target.snowflake import Target, TargetCatalogue
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Parts:
     bucket: S3Stage | None
     """Where staged files go, if not to disk and then to the target's own stage."""
     deadline: Deadline
+    places: list[Lease] = field(default_factory=list)
+    """Of the source's budget of connections: this function's, while it reads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,11 @@ class Snapshot:
                 raise RefusedError([f"{relation.schema}.{relation.name} was replaced while the run began; run again"])
         return found
 
+    def close_readers(self) -> None:
+        """Those that nobody uses; the snapshot itself is held on."""
+        while self._idle:
+            self._idle.pop().terminate()
+
     def close(self) -> None:
         for connection in [*self._idle, self.holder]:
             connection.terminate()

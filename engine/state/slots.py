@@ -1,4 +1,4 @@
-"""The connection budget of a source: `source.connections_max` leases, of which each connection of a run takes one."""
+"""The connection budget of a source: places for as many functions as `source.connections_max` has connections for."""
 
 from __future__ import annotations
 
@@ -54,6 +54,6 @@ async def _free(state: State, count: int, run_id: str) -> Lease:
         except LeaseError:
             continue  # another was faster
     raise LeaseError(
-        f"all {count} connections to the source are in use",
+        f"all {count} places of functions at the source are taken",
         remedy="wait for other runs to end, lower limits.readers, or raise source.connections_max",
     )

@@ -23,6 +23,8 @@ from engine.local.cloud.cloud import READER, cloud
 
 ACCOUNTS = 100_000
 FIRST = 1_000
+CONNECTIONS_MAX = 9
+"""Of three places, one is the holder's at first: two workers at once."""
 BANK = [
     "CREATE SCHEMA bank",
     "CREATE TABLE bank.accounts (id int PRIMARY KEY, balance bigint NOT NULL, pad text NOT NULL)",
@@ -42,7 +44,7 @@ name = "bank.*"
 def up(tmp_path_factory):
     """The cloud with functions that stop after a few seconds, and leases that end soon after their holder."""
     with cloud(tmp_path_factory.mktemp("cloud")) as up:
-        text = up.settings.read_text()
+        text = up.settings.read_text().replace("connections_max = 16", f"connections_max = {CONNECTIONS_MAX}")
         text = text.replace('chunk_bytes = "4MiB"', 'chunk_bytes = "256KiB"\ndeadline_s = 4')
         text = text.replace("[aws]", "lease_s = 6\n\n[aws]", 1)
         up.settings.write_text(text + SHORT)
@@ -81,6 +83,29 @@ def moving(up) -> Iterator[None]:
     thread.start()
     try:
         yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextmanager
+def counting(up) -> Iterator[list[int]]:
+    """The connections of functions to the standby, looked at all the time."""
+    over, seen = threading.Event(), []
+
+    async def count() -> None:
+        connection = await asyncpg.connect(up.standby.dsn("nyc"))
+        while not over.is_set():
+            seen.append(
+                await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'borealis'")
+            )
+            await asyncio.sleep(0.05)
+        await connection.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(count()))
+    thread.start()
+    try:
+        yield seen
     finally:
         over.set()
         thread.join()
@@ -170,7 +195,7 @@ def test_workers_that_are_killed_at_random_lose_nothing_and_the_baton_passes_on(
         while not over.wait(chances.uniform(4, 8)):
             up.functions.kill_one("worker")
 
-    with moving(up), ThreadPoolExecutor(1) as threads:
+    with moving(up), counting(up) as connections, ThreadPoolExecutor(1) as threads:
         killing = threads.submit(kill)
         try:
             _, ended = execution(up, {"idempotency_key": f"killed-{seed}"})
@@ -181,6 +206,7 @@ def test_workers_that_are_killed_at_random_lose_nothing_and_the_baton_passes_on(
     assert {table["status"] for table in ended.output["tables"]} == {"COMPLETE"}, (seed, outcome(ended))
     assert up.functions.settle(60)
     happened = ran(up, since)
+    assert 3 < max(connections) <= CONNECTIONS_MAX, seed
     assert happened["worker", "exit"] >= 1, (seed, happened)
     assert happened["snapshot", "ok"] >= 3, (seed, happened)
     assert happened["worker", "ok"] >= 3, (seed, happened)
@@ -215,3 +241,12 @@ def test_two_events_at_the_same_moment_are_one_run(up):
         each for each in up.functions.trace[since:] if each.event.get("step") == "plan" and each.event["round"] == 1
     ]
     assert len(plans) == 1
+
+
+def test_a_table_that_is_too_big_for_the_function_of_a_schedule_goes_to_the_state_machine(up):
+    answer = up.functions.invoke("scheduled", {"tables": ["bank.*"], "full": True}).payload
+    assert answer["status"] == "STARTED", told([answer])
+    ended = up.aws.execution(answer["execution"], seconds=280)
+    assert ended.status == "SUCCEEDED", outcome(ended)
+    assert up.functions.settle(60)
+    is_one_snapshot(up)
