@@ -113,9 +113,12 @@ async def hold(
             await stack.enter_async_context(reading(made))
         try:
             record = await attempted(made)
+            await _workers_ended(made)
             wanted = replace(wanted, full=wanted.full or record.full)
             outset = await stack.enter_async_context(anew(made, wanted, observer, record))
             record = await _prepare(made, outset, record, full=wanted.full)
+        except LeaseError:
+            raise
         except BorealisError as error:
             await change(made.state, run_id, status="FAILED", error=failures.as_json(error))
             raise
@@ -124,6 +127,18 @@ async def hold(
         outset.keeps_leases = True
         outset.snapshot.close_readers()
         return await _hold(made, outset.snapshot, record, successor)
+
+
+async def _workers_ended(made: Parts) -> None:
+    """Waits for the workers that still copy in the snapshot before; nobody begins while the run has no baton."""
+    while any(_is_group(str(lease["target"]), made.run_id) for lease in await made.state.leases()):
+        if made.deadline.is_over():
+            raise LeaseError("workers still copy in the snapshot before", remedy="the run goes on when they have ended")
+        await anyio.sleep(LOOK_S)
+
+
+def _is_group(lease: str, run_id: str) -> bool:
+    return lease.removeprefix(f"{run_id}#").isdigit()
 
 
 async def _join(made: Parts, record: SharedRun, stack: AsyncExitStack) -> Snapshot:
@@ -211,8 +226,8 @@ async def work(config: Config, run_id: str, group: int, *, observer: Observer, d
     has the group, or the source's budget of connections is used up.
     """
     async with parts(config, run_id, deadline) as made, AsyncExitStack() as stack:
-        record = await the_record(made)
         await stack.enter_async_context(alone(made, str(group)))
+        record = await the_record(made)  # after the lease: who moves the run to another snapshot waits for that
         if record.baton is None or record.status != "READY":
             return {"status": "PARTIAL", "run_id": run_id, "chunks_done": 0}
         await stack.enter_async_context(reading(made))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.checksum import source_checksum, target_checksum
 from engine.errors import GateError
+from engine.ledger import Loaded
 from engine.publish import refuse_null_keys
 from engine.sql import target as target_sql
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from engine.replicate import Replication
 
 
-async def check(run: Replication) -> None:
-    """Rows read = rows loaded; empty only if the source is; checksums, where asked for."""
+async def check(run: Replication, loaded: Loaded) -> None:
+    """One snapshot; rows read = rows loaded; empty only if the source is; checksums, where asked for."""
     label, receipt = run.plan.table.label, run.receipt
     landing = run.shared.target.names.ours(run.landing)
     ((count,),) = await run.shared.target.execute(target_sql.count(landing), doing="cannot count the landing table")
@@ -25,6 +26,10 @@ async def check(run: Replication) -> None:
         raise GateError(
             f"{label}: {receipt.rows_read} rows were read, {receipt.rows_loaded} are in the landing table",
             remedy="run again; the target is untouched",
+        )
+    if loaded.of_others(run.shared.snapshot.baton.identity):
+        raise GateError(
+            f"{label}: chunks of two snapshots are in the landing table", remedy="run again; the target is untouched"
         )
     if run.plan.mode == "full" and receipt.rows_read == 0:
         await _check_empty(run)

@@ -29,7 +29,7 @@ KEPT_H_MAX = 24.0
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A table's unfinished run. The chunks that it loaded were read in the snapshot `since`, or equal what it shows."""
+    """A table's unfinished run. What it has loaded, and in which snapshot, stands in the ledger."""
 
     lease: Lease
     run_id: str
@@ -39,7 +39,6 @@ class Kept:
     watermark: Watermark
     previous: str | None
     plan: TablePlan
-    since: Baton
     began: float
     """Unix seconds."""
     moved: int = 0

@@ -25,6 +25,8 @@ class WholeChunk:
     """Of the compressed files."""
     bytes_read: int = 0
     losses: tuple[LossCount, ...] = ()
+    snapshot: str = ""
+    """In which it was read, or found to be the same: `xmin:xmax:xip,...`."""
 
 
 LossCount = tuple[str, str, int]
@@ -41,18 +43,24 @@ class Loaded:
     def of(cls, rows: Sequence[Sequence[Any]]) -> Loaded:
         """From the ledger's rows. Raises GateError where a chunk stands there twice: its rows are doubled."""
         chunks: dict[int, WholeChunk] = {}
-        for chunk, count, _, size, bytes_read, losses in rows:
+        for chunk, count, _, size, bytes_read, losses, snapshot in rows:
             if int(chunk) in chunks:
                 raise GateError(
                     f"chunk {chunk} was loaded twice", remedy="run again; the target is untouched", code="doubled"
                 )
             found = tuple((column, reason, int(n)) for column, reason, n in orjson.loads(losses or "[]"))
-            chunks[int(chunk)] = WholeChunk(int(chunk), int(count), (), int(size), int(bytes_read or 0), found)
+            chunks[int(chunk)] = WholeChunk(
+                int(chunk), int(count), (), int(size), int(bytes_read or 0), found, snapshot
+            )
         return cls(chunks)
 
     @property
     def rows(self) -> int:
         return sum(chunk.rows for chunk in self.chunks.values())
+
+    def of_others(self, snapshot: str) -> list[int]:
+        """The chunks that were read in another snapshot, and not found to be the same in this one."""
+        return [number for number, chunk in self.chunks.items() if chunk.snapshot != snapshot]
 
     @property
     def losses(self) -> dict[tuple[str, str], int]:
@@ -68,6 +76,8 @@ class Loaded:
 class Assembly:
     """Brings together what readers and loaders know of each chunk: its files, its rows, what is staged."""
 
+    snapshot: str = ""
+    """In which the chunks are read."""
     _announced: dict[int, list[StagedFile]] = field(default_factory=dict)
     _staged: dict[int, set[str]] = field(default_factory=dict)
     _read: dict[int, tuple[int, int, tuple[LossCount, ...]]] = field(default_factory=dict)
@@ -102,7 +112,7 @@ class Assembly:
         self._settled.add(chunk)
         rows, bytes_read, losses = self._read[chunk]
         size = sum(file.file_bytes for file in files)
-        self._whole.append(WholeChunk(chunk, rows, names, size, bytes_read, losses))
+        self._whole.append(WholeChunk(chunk, rows, names, size, bytes_read, losses, self.snapshot))
         self._announced.pop(chunk, None)
 
     def take(self) -> list[WholeChunk]:

@@ -111,6 +111,7 @@ class Pipeline:
     async def copy(self) -> None:
         """Reads the chunks and loads them into the landing table, until the deadline. Any fault ends it all."""
         self._waiting = list(self.chunks)
+        self._assembly.snapshot = self.snapshot.baton.identity
         self._reading.deadline = self.deadline.reading_until
         readers = min(self.limits.readers, self.plan.readers_max, len(self.chunks))
         loaders = min(self.limits.loaders, len(self.chunks))

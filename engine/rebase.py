@@ -10,6 +10,7 @@ snapshot, and of no other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,7 +20,6 @@ from engine.ledger import Loaded
 from engine.model import Chunk
 from engine.pipeline import Unwrapped
 from engine.source.connection import Translated
-from engine.source.snapshot import Baton
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.target.session import Result
@@ -32,28 +32,39 @@ WORTH_KEEPING = 0.5
 """Below this share of the rows it is cheaper to read all again than to sort out what stays."""
 
 
-async def rebase(run: Replication, since: Baton, loaded: Loaded) -> Loaded:
-    """What stays of `loaded`, read in the snapshot `since`, once the run goes on in the snapshot that it has now."""
-    same = await _unchanged(run, since, loaded)
-    stays = Loaded({number: chunk for number, chunk in loaded.chunks.items() if number in same})
+async def rebase(run: Replication, loaded: Loaded) -> Loaded:
+    """What stays of `loaded`, each chunk read in a snapshot of its own, now that the run goes on in the one it has."""
+    now = run.shared.snapshot.baton.identity
+    same = await _unchanged(run, loaded)
+    stays = Loaded({n: replace(chunk, snapshot=now) for n, chunk in loaded.chunks.items() if n in same})
     if len(same) == len(loaded.chunks):
+        await _restamp(run, stays)
         return stays
     if stays.rows < WORTH_KEEPING * loaded.rows or not await _sort_out(run, loaded, stays):
         await _forget_all(run)
         return Loaded({})
+    await _restamp(run, stays)
     return stays
 
 
-async def _unchanged(run: Replication, since: Baton, loaded: Loaded) -> set[int]:
+async def _restamp(run: Replication, stays: Loaded) -> None:
+    """From now on the ledger has them as read in this snapshot."""
+    target, now = run.shared.target, run.shared.snapshot.baton.identity
+    statement = target_sql.restamp_chunks(target.names, sorted(stays.chunks))
+    await target.execute(statement, [now, run.run_id], doing="cannot note the chunks that stay")
+
+
+async def _unchanged(run: Replication, loaded: Loaded) -> set[int]:
     plan, snapshot = run.plan, run.shared.snapshot
-    oldest = int(since.identity.partition(":")[0]) % XID_MODULUS
-    chunks = iter([chunk for chunk in plan.chunks if chunk.id in loaded.chunks])
-    same: set[int] = set()
+    others = set(loaded.of_others(snapshot.baton.identity))
+    same = set(loaded.chunks) - others
+    chunks = iter([chunk for chunk in plan.chunks if chunk.id in others])
 
     async def look() -> None:
         for chunk in chunks:
             if plan.table.leaves[chunk.leaf].kind != "r":
                 continue
+            oldest = int(loaded.chunks[chunk.id].snapshot.partition(":")[0]) % XID_MODULUS
             async with snapshot.reader() as connection:
                 with Translated(f"cannot look for changes in chunk {chunk.id} of {plan.table.label}"):
                     rows = source_sql.rows_of(plan.table, chunk, plan.window)
@@ -63,7 +74,7 @@ async def _unchanged(run: Replication, since: Baton, loaded: Loaded) -> set[int]
 
     with Unwrapped():
         async with anyio.create_task_group() as tasks:
-            for _ in range(min(snapshot.readers, len(loaded.chunks))):
+            for _ in range(min(snapshot.readers, len(others))):
                 tasks.start_soon(look)
     return same
 

@@ -99,7 +99,7 @@ class Replication:
             if why := self._why_partial(loaded):
                 await self.leave(why)
                 return
-            await self._publish_checked()
+            await self._publish_checked(loaded)
         except BaseException as error:
             if self.slot.kept and self._ran_out_of_time(error):
                 await self.leave("a statement was cut off by the deadline")
@@ -112,10 +112,10 @@ class Replication:
         if self.plan.publish == "swap" and self.previous:
             await self.drop_quietly(self._target.names.ours(self.previous))
 
-    async def _publish_checked(self) -> None:
+    async def _publish_checked(self, loaded: Loaded) -> None:
         await self._note_waiting()
         with self.phases.timed("gates"):
-            await check(self)
+            await check(self, loaded)
         if self.plan.mode == "full":
             await self._drop_flagged(self._target.names.ours(self.landing))
         with self.phases.timed("publish"):
@@ -184,12 +184,12 @@ class Replication:
         if not loaded.chunks:
             await self._prepare()
         moved, again = kept.moved, kept.chunks_read_again
-        if kept.since.identity != baton.identity and loaded.chunks:
-            stays = await rebase(self, kept.since, loaded)
+        if loaded.of_others(baton.identity):
+            stays = await rebase(self, loaded)
             moved, again = moved + 1, again + len(loaded.chunks) - len(stays.chunks)
             loaded = stays
         kept = replace(
-            kept, lease=self.lease, plan=self.plan, since=baton, moved=moved, chunks_read_again=again,
+            kept, lease=self.lease, plan=self.plan, moved=moved, chunks_read_again=again,
             functions=kept.functions + 1,
         )  # fmt: skip
         await self.slot.put(kept)
@@ -202,7 +202,7 @@ class Replication:
         choice = self.choice
         kept = Kept(
             self.lease, self.run_id, choice.options, choice.existing, choice.watermark, self.previous, self.plan,
-            self.shared.snapshot.baton, time.time(),
+            time.time(),
         )  # fmt: skip
         await self.slot.put(kept)
 

@@ -97,7 +97,7 @@ def create_ground(names: Names) -> list[str]:
         (
             f'CREATE TABLE IF NOT EXISTS {names.ours("LEDGER")} ("RUN_ID" VARCHAR, "TABLE_NAME" VARCHAR,'
             ' "CHUNK" NUMBER(10,0), "ROWS" NUMBER(19,0), "FILES" NUMBER(10,0), "BYTES" NUMBER(19,0),'
-            ' "BYTES_READ" NUMBER(19,0), "LOSSES" VARCHAR, "LOADED_AT" TIMESTAMP_NTZ(6))'
+            ' "BYTES_READ" NUMBER(19,0), "LOSSES" VARCHAR, "SNAPSHOT" VARCHAR, "LOADED_AT" TIMESTAMP_NTZ(6))'
         ),
         (
             f'CREATE TABLE IF NOT EXISTS {names.ours("WATERMARKS")} ("TABLE_NAME" VARCHAR, "RUN_ID" VARCHAR,'
@@ -247,15 +247,15 @@ def _load_expressions(fields: Sequence[Field]) -> list[str]:
 
 
 def insert_ledger(names: Names, chunks: int) -> str:
-    """Parameters, a chunk: run id, table, chunk, rows, files, bytes staged, bytes read, losses as JSON or NULL."""
-    row = "(%s, %s, %s, %s, %s, %s, %s, %s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))"
+    """Parameters, a chunk: run id, table, chunk, rows, files, bytes staged and read, losses as JSON, snapshot."""
+    row = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))"
     return f"INSERT INTO {names.ours('LEDGER')} VALUES {', '.join([row] * chunks)}"
 
 
 def select_ledger(names: Names) -> str:
     """Parameters: run id."""
     return (
-        'SELECT "CHUNK", "ROWS", "FILES", "BYTES", "BYTES_READ", "LOSSES"'
+        'SELECT "CHUNK", "ROWS", "FILES", "BYTES", "BYTES_READ", "LOSSES", "SNAPSHOT"'
         f' FROM {names.ours("LEDGER")} WHERE "RUN_ID" = %s'
     )
 
@@ -264,6 +264,14 @@ def forget_chunks(names: Names, chunks: Sequence[int] | None) -> str:
     """Parameters: run id. The chunks, or all, are to be loaded again: their rows must go in the same transaction."""
     some = "" if chunks is None else f' AND "CHUNK" IN ({", ".join(map(str, chunks))})'
     return f'DELETE FROM {names.ours("LEDGER")} WHERE "RUN_ID" = %s{some}'
+
+
+def restamp_chunks(names: Names, chunks: Sequence[int]) -> str:
+    """Parameters: the snapshot in which the chunks were found to be the same, run id."""
+    return (
+        f'UPDATE {names.ours("LEDGER")} SET "SNAPSHOT" = %s'
+        f' WHERE "RUN_ID" = %s AND "CHUNK" IN ({", ".join(map(str, chunks))})'
+    )
 
 
 def delete_all(table: str) -> str:

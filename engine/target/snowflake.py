@@ -254,7 +254,7 @@ def folder_of(run_id: str) -> str:
 
 def _ledger_row(run_id: str, table: str, chunk: WholeChunk) -> tuple[Any, ...]:
     losses = orjson.dumps(chunk.losses).decode() if chunk.losses else None
-    return run_id, table, chunk.id, chunk.rows, len(chunk.files), chunk.bytes, chunk.bytes_read, losses
+    return run_id, table, chunk.id, chunk.rows, len(chunk.files), chunk.bytes, chunk.bytes_read, losses, chunk.snapshot
 
 
 def check_moved(rowcount: int, table: str) -> None:

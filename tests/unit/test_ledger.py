@@ -54,8 +54,9 @@ def test_a_late_file_of_a_dropped_attempt_does_not_make_a_chunk_whole_again():
 
 
 def test_the_ledger_tells_what_was_loaded_and_refuses_a_chunk_that_stands_there_twice():
-    row = (1, 5, 2, 40, 90, '[["price", "nan", 3]]')
-    loaded = Loaded.of([row, (2, 1, 1, 8, 20, None)])
+    row = (1, 5, 2, 40, 90, '[["price", "nan", 3]]', "10:12:")
+    loaded = Loaded.of([row, (2, 1, 1, 8, 20, None, "11:12:")])
+    assert loaded.of_others("10:12:") == [2]
     assert (loaded.rows, loaded.losses, set(loaded.chunks)) == (6, {("price", "nan"): 3}, {1, 2})
     with pytest.raises(GateError, match="chunk 1 was loaded twice"):
         Loaded.of([row, row])
