@@ -41,8 +41,8 @@ LIMIT_S = 900.0
 """Of a function, Lambda's own."""
 MEMORY_MB = 3538
 """Of a function where nothing says how much: two vCPUs, as the benchmark had."""
-DEFAULTS = "defaults"
-"""What a prediction is based on that no run stands behind."""
+OWN = "of this table"
+"""How `based_on` ends where the table's own runs are what a prediction is based on."""
 HISTORY = 5
 """Runs of a table whose median counts: a changed instance or warehouse is believed after three."""
 
@@ -124,7 +124,7 @@ class Prediction:
 class Rates:
     """What one function does in a second, the shares of bytes, and the seconds that do not depend on bytes."""
 
-    based_on: str = DEFAULTS
+    based_on: str = "defaults"
     copy: float = COPY_BYTES_S
     read: float = READ_BYTES_S
     put: float = PUT_BYTES_S
@@ -139,7 +139,7 @@ def predict(plan: TablePlan, own: Iterable[Mapping[str, Any]], otherwise: Rates,
     """`own`: receipts of the table, newest first; `otherwise`: what holds where none of them measured anything."""
     mine = [each for each in own if _is_measured(each) and each["mode"] == plan.mode][:HISTORY]
     whole = [each["bytes_read"] for each in mine if each["status"] == "COMPLETE"]
-    rates = rates_of(mine, f"{_counted(len(mine), 'run')} of this table") if mine else otherwise
+    rates = rates_of(mine, f"{_counted(len(mine), 'run')} {OWN}") if mine else otherwise
     bytes_table = sum(chunk.bytes_estimate for chunk in plan.chunks)
     changes = plan.window is not None and plan.window.low is not None
     read = median(whole) if changes and whole else bytes_table * rates.csv_share

@@ -24,7 +24,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from engine.model import Receipt
-from engine.predict import DEFAULTS
+from engine.predict import OWN
 
 EVENT_SECONDS_MIN = 5.0
 """Between two lines of progress of one table: a log of an hour stays under a thousand lines."""
@@ -153,9 +153,9 @@ def show_receipts(receipts: Sequence[Receipt], to: Console) -> None:
 
 
 def _expected(receipt: Receipt) -> str:
-    """From earlier runs; what defaults would say is of interest before a run, not after it."""
+    """From the table's own runs; what others or defaults would say is of interest before a run, not after it."""
     told = receipt.prediction
-    return f"{told['seconds']['total']:,.1f}" if told and told["based_on"] != DEFAULTS else ""
+    return f"{told['seconds']['total']:,.1f}" if told and told["based_on"].endswith(OWN) else ""
 
 
 def _receipt_row(receipt: Receipt) -> tuple[Text | str, ...]:

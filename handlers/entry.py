@@ -96,7 +96,7 @@ def serve(
         try:
             asked: Any = parsed(event, kinds)
             origin = asked.correlation_id or getattr(asked, "execution", None) or context.aws_request_id
-            with invocation(context, correlation_id=origin, trace=asked.continued) as telling:
+            with invocation(context, correlation_id=origin, trace=asked.continued, run_id=asked.run) as telling:
                 answer = _environment.run(_answered(asked, body, context, origin))
                 telling.answered(answer)
         except Exception as error:  # noqa: BLE001 the outermost place: everything ends as an answer or as one of two errors

@@ -58,6 +58,12 @@ class Event(BaseModel):
         """The trace that it belongs to."""
         return self.trace
 
+    @property
+    def run(self) -> str | None:
+        """The run that it goes on with."""
+        found: str | None = getattr(self, "run_id", None) or getattr(self, "resume", None)
+        return found
+
     @classmethod
     def is_meant(cls, event: Mapping[str, Any]) -> bool:
         """Whether the event names itself one of this kind, where a function takes several."""

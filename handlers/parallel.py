@@ -9,6 +9,7 @@ from __future__ import annotations
 from engine import fanout
 from engine.errors import ConfigError
 from engine.state import idempotency
+from engine.telemetry import lines
 from engine.telemetry.functions import trace_header
 from engine.telemetry.lines import Told
 from engine.wiring import new_run_id
@@ -45,6 +46,7 @@ async def _plan(event: PlanStep, call: Call) -> Answer:
             key = event.execution or call.request_id
             begun = await idempotency.begin(state, key, new_run_id(), patience_s=0)
             run_id = begun.run_id
+            lines.note(run_id=run_id)
             if begun.lease is not None:
                 await state.release(begun.lease)  # the key is bound to the run; it is the execution that goes on
 

@@ -18,6 +18,7 @@ from engine.state import idempotency
 from engine.state.chosen import state_of
 from engine.state.idempotency import Begun
 from engine.state.port import State
+from engine.telemetry import lines
 from engine.telemetry.functions import trace_header
 from engine.telemetry.lines import Told
 from engine.wiring import Refused, Wanted, new_run_id
@@ -90,6 +91,7 @@ async def stated(call: Call) -> AsyncIterator[State]:
 
 async def run_here(event: RunRequest, call: Call, run_id: str) -> Answer:
     """Runs the tables in this function; what does not fit goes on in the next one, or in the state machine."""
+    lines.note(run_id=run_id)
     async with stated(call) as state:
         known, _ = await shared_run(state, run_id)
     if known is not None and known.is_planned:

@@ -28,18 +28,21 @@ class Invocation:
     """What is told of one when it ends."""
 
     def __init__(self) -> None:
+        self.is_partial = False
         self.fields: dict[str, Any] = {}
         self.values: dict[str, float] = {}
 
     def answered(self, answer: Mapping[str, Any]) -> None:
         """How it stands, and what a worker did, are told of where the answer has them."""
         self.fields = {name: answer[name] for name in ("status", "run_id", "chunks_done") if name in answer}
+        tables = [table for table in answer.get("tables", ()) if isinstance(table, Mapping)]
+        self.is_partial = any(each.get("status") == "PARTIAL" for each in (answer, *tables))
         self.values = {name: answer[key] for key, name in _TOLD.items() if key in answer}
         self.values |= metrics.by_phase(answer.get("seconds", {}))
 
 
 @contextmanager
-def invocation(context: Any, *, correlation_id: str, trace: str | None) -> Iterator[Invocation]:
+def invocation(context: Any, *, correlation_id: str, trace: str | None, run_id: str | None) -> Iterator[Invocation]:
     """`trace` is the header that the event carries, of the run that it belongs to; else Lambda's own begins one."""
     global _cold
     cold, _cold = _cold, False
@@ -55,9 +58,9 @@ def invocation(context: Any, *, correlation_id: str, trace: str | None) -> Itera
                 function, correlation_id=correlation_id, **{"faas.invocation_id": request_id, "faas.coldstart": cold}
             ):
                 _header.set((exporting and exporting.header()) or header)
-                lines.begin(
+                lines.note(
                     function=function, correlation_id=correlation_id, request_id=request_id,
-                    trace_id=_root(_header.get()), cold_start=cold,
+                    trace_id=_root(_header.get()), run_id=run_id, cold_start=cold,
                 )  # fmt: skip
                 lines.tell("invocation_started")
                 yield told
@@ -73,11 +76,11 @@ def invocation(context: Any, *, correlation_id: str, trace: str | None) -> Itera
 def _finished(told: Invocation, function: str, seconds: float, seconds_left: float, spans_lost: int) -> None:
     gb_s = seconds * int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")) / 1024
     values = {**told.values, "InvocationSeconds": round(seconds, 3), "CostEstimate": gb_s * predict.LAMBDA_GB_S}
-    if told.fields.get("status") == "PARTIAL":
+    if told.is_partial:
         values["GivenAwaySeconds"] = round(seconds_left, 3)
     fields = {**told.fields, **({"spans_lost": spans_lost} if spans_lost else {})}
     lines.tell("invocation_finished", seconds=round(seconds, 3), seconds_left=round(seconds_left, 3), **fields)
-    metrics.emit(values, {"function": function}, lines.keys())
+    metrics.emit(values, {"function": function}, {**lines.keys(), **fields})
 
 
 def trace_header() -> str | None:

@@ -47,19 +47,13 @@ def only_ours() -> None:
     logging.captureWarnings(capture=True)
 
 
-def begin(**keys: str | bool | None) -> None:
-    """The keys of every line of this task and of what it starts, in the place of those before."""
-    _logger.thread_safe_clear_keys()
-    note(**keys)
-
-
 def note(**keys: str | bool | None) -> None:
-    """More such keys; those of None are left out."""
+    """Keys of every line, from here on, of this task and of what it starts; those of None are left out."""
     _logger.thread_safe_append_keys(**keys)
 
 
 def keys() -> dict[str, Any]:
-    return dict(_logger.thread_safe_get_current_keys())
+    return {name: value for name, value in _logger.thread_safe_get_current_keys().items() if value is not None}
 
 
 def tell(event: str, **fields: Any) -> None:

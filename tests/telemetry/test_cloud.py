@@ -85,6 +85,14 @@ def test_every_line_of_every_function_has_the_correlation_id_and_the_trace(ran):
     }
 
 
+def test_every_line_from_the_plan_on_has_the_run(ran):
+    (run_id,) = {answer.payload["run_id"] for answer in ran.answers if answer.function == "worker"}
+    runs = {(line["event"], line["run_id"]) for line in ran.lines if "event" in line and "run_id" in line}
+    assert {run for _, run in runs} == {run_id}
+    assert {event for event, _ in runs} >= {"invocation_started", "table_started", "table_finished", "progress"}
+    assert all("run_id" in line for line in ran.lines if "event" in line and line["function"] in ("worker", "snapshot"))
+
+
 def test_every_span_of_every_function_is_in_one_tree(ran):
     """Lambda gives each function of an execution what it likes; the events hand the trace on."""
     spans = ran.collector.spans

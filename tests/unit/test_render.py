@@ -157,7 +157,7 @@ def test_errors_are_taken_out_of_their_groups():
 
 def test_what_was_expected_from_earlier_runs_stands_beside_what_was():
     measured = {"based_on": "2 runs of this table", "seconds": {"total": 12.34}}
-    assumed = {"based_on": "defaults", "seconds": {"total": 13.0}}
+    assumed = {"based_on": "3 tables", "seconds": {"total": 13.0}}
     assert "expected" not in shown(render.show_receipts, [receipt(prediction=assumed), receipt()])
     first, second, third = shown(
         render.show_receipts, [receipt(prediction=measured), receipt(prediction=assumed)]
