@@ -13,7 +13,10 @@ from engine.plan import (
     CHUNK_BYTES_MAX,
     CHUNK_BYTES_MIN,
     PAGE_BYTES,
+    Evolution,
+    TablePlan,
     accommodates,
+    assign,
     chunk_bytes,
     cursor_of,
     evolve,
@@ -150,3 +153,26 @@ def test_numbers_are_bounded_by_no_clock_and_dates_are_read_again():
 def test_the_plan_of_a_partition_ranges_over_its_own_pages():
     source = replace(table(leaf(4), leaf(2)), kind="p")
     assert {(c.leaf, c.first) for c in split(source, PAGE_BYTES * 2)} == {(0, (0, 0)), (0, (2, 0)), (1, None)}
+
+
+def plan_of(pages: int, size: int) -> TablePlan:
+    source = table(leaf(pages))
+    return TablePlan(source, (), "T", "full", "swap", (), split(source, size), Evolution(), target_exists=False)
+
+
+def test_every_chunk_is_in_one_group_and_groups_have_about_as_many_bytes():
+    plans = [plan_of(pages, 100 * PAGE_BYTES) for pages in (1000, 7, 350)]
+    groups = assign(plans, 4)
+    for number, plan in enumerate(plans):
+        assert sorted(c for group in groups for c in group[number]) == sorted(chunk.id for chunk in plan.chunks)
+    sizes = [
+        sum(c.bytes_estimate for n, plan in enumerate(plans) for c in plan.chunks if c.id in group[n])
+        for group in groups
+    ]
+    assert max(sizes) - min(sizes) <= max(chunk.bytes_estimate for plan in plans for chunk in plan.chunks)
+    assert assign(plans, 4) == groups, "each worker works it out by itself"
+
+
+def test_more_groups_than_chunks_leave_some_empty():
+    plan = plan_of(1, PAGE_BYTES)
+    assert sorted(len(group[0]) for group in assign([plan], 3)) == [0, 0, 1]
