@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import orjson
 
 from engine import aws, failures, runs
@@ -131,15 +132,27 @@ async def go_on(event: Resume, call: Call) -> Answer:
         return {"status": "FAILED", "run_id": event.resume, "tables": [], "error": failures.as_json(error)}
     if ended := await _ended(call, event.resume):
         return ended | {"duplicate": True}
-    try:
-        receipts = await runs.go_on(
-            call.config, event.resume, deadline=deadline_of(call, hands_over=True), observer=Told(call.config),
-            successor=_successor(call, event.generation + 1),
-        )  # fmt: skip
-    except LeaseError:
+    receipts = await _continued(event, call)
+    if receipts is None:
         return {"status": "RUNNING", "run_id": event.resume, "tables": [], "duplicate": True}
     told = await _told(call, event, event.resume, receipts)
     return await _ended(call, event.resume) or told
+
+
+async def _continued(event: Resume, call: Call) -> list[Receipt] | None:
+    """None where another function goes on with the run; a dead one's lease is waited for, as it looks alive."""
+    for patience_s in (_patience_s(call), None):
+        try:
+            return await runs.go_on(
+                call.config, event.resume, deadline=deadline_of(call, hands_over=True), observer=Told(call.config),
+                successor=_successor(call, event.generation + 1),
+            )  # fmt: skip
+        except LeaseError as error:
+            if error.run_id != event.resume:
+                raise
+            if patience_s is not None:
+                await anyio.sleep(patience_s)
+    return None
 
 
 async def _ended(call: Call, run_id: str) -> Answer | None:

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -133,6 +133,13 @@ def is_one_snapshot(up) -> int:
     return len(moves)
 
 
+def until(happens: Callable[[], bool], seconds: float = 120) -> None:
+    ends = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
 def ran(up, since: int) -> Counter:
     """What ran, and how it ended."""
     return Counter((each.environment.partition("-")[0], each.outcome) for each in up.functions.trace[since:])
@@ -177,6 +184,24 @@ def test_functions_follow_one_another_where_there_is_no_state_machine(up, withou
     assert again == answers[-1] | {"duplicate": True}
 
 
+def test_a_killed_function_of_a_chain_is_tried_again_and_goes_on(up, without_state_machine):
+    """Tables that were published before are those of the older snapshot; each by itself is one."""
+    since = len(up.functions.trace)
+    with moving(up):
+        up.functions.send("scheduled", CHAIN | {"full": True, "idempotency_key": "killed"})
+        until(lambda: ran(up, since)["scheduled", "ok"] >= 1)
+        time.sleep(random.uniform(0, 2))
+        assert up.functions.kill_one("scheduled")
+        assert up.functions.settle(240)
+    assert ran(up, since)["scheduled", "exit"] == 1
+    last = up.functions.trace[-1]
+    assert last.error is None, [each.error for each in up.functions.trace[since:]]
+    assert last.payload["status"] == "COMPLETE", told([last.payload])
+    assert len({each.payload["run_id"] for each in up.functions.trace[since:] if each.outcome == "ok"}) == 1
+    ((rows, total),) = query(up, 'SELECT COUNT(*), SUM("BALANCE") FROM "DEMO"."NYC"."ACCOUNTS"')
+    assert (rows, int(total)) == (ACCOUNTS, ACCOUNTS * FIRST), "no move is there by half"
+
+
 def execution(up, request: dict):
     """An execution at its end, with the answer that began it."""
     answer = up.functions.invoke("parallel", {"tables": ["bank.*"], "full": True, **request}).payload
@@ -217,8 +242,7 @@ def test_a_holder_that_is_killed_is_replaced_in_a_new_snapshot(up):
     since = len(up.functions.trace)
     with moving(up):
         answer = up.functions.invoke("parallel", {"tables": ["bank.*"], "full": True}).payload
-        while not any(each.environment.startswith("worker") for each in up.functions.trace[since:]):
-            time.sleep(0.1)
+        until(lambda: any(each.environment.startswith("worker") for each in up.functions.trace[since:]))
         up.functions.kill_one("snapshot")
         ended = up.aws.execution(answer["execution"], seconds=280)
     assert ended.status == "SUCCEEDED", outcome(ended)
