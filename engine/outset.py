@@ -36,6 +36,7 @@ from engine.sweep import sweep
 from engine.target.snowflake import folder_of
 from engine.wiring import Opened, Parts, Refused, Wanted, choose_tables, opened, target_key, unreadable
 
+LOOK_AGAIN_S = 0.5
 NUMBERS_AN_ATTEMPT = 100_000
 """Room for the numbers of table runs: those that begin anew within a run must not meet the ledger rows of before."""
 
@@ -123,13 +124,25 @@ async def _leases(
             if outset.is_shared and kept is not None and await made.state.heartbeat(kept.lease):
                 leases[each.label] = kept.lease
             else:
-                leases[each.label] = await made.state.acquire(key, run_id)
+                leases[each.label] = await _acquired(made, key, run_id)
         except BorealisError as error:
             if error.code != "lease":
                 raise
             outset.receipts.append(_failure(made, each.label, each.target_name, each.options.mode, run_id, error))
             chosen.remove((each, relation))
     return leases
+
+
+async def _acquired(made: Parts, key: str, run_id: str) -> Lease:
+    """The lease; where a function of this very run died with it, once it has ended."""
+    ends = time.monotonic() + made.config.state.lease_s
+    while True:
+        try:
+            return await made.state.acquire(key, run_id)
+        except LeaseError as error:
+            if folder_of(error.run_id) != made.run_id or time.monotonic() > ends:
+                raise
+        await anyio.sleep(LOOK_AGAIN_S)
 
 
 async def _planned(

@@ -39,7 +39,7 @@ class Engine:
             },
             "defaults": dict(sections.get("defaults", {})),
             "limits": {"readers": 3, "loaders": 2, "attempts": 2, **sections.get("limits", {})},
-            "state": {"path": str(self.directory / "state.db")},
+            "state": {"path": str(self.directory / "state.db"), **sections.get("state", {})},
             "stage": dict(sections.get("stage", {})),
             "tables": [dict(table) for table in tables],
         }

@@ -9,6 +9,7 @@ import pytest
 from engine import runs
 from engine.deadline import Deadline
 from engine.model import Receipt
+from engine.state.sqlite import SqliteState
 from engine.wiring import Wanted, new_run_id
 from tests.conftest import connected
 
@@ -155,6 +156,19 @@ async def test_the_next_function_joins_the_snapshot_while_the_one_before_still_h
     assert target_rows(engine) == before
     assert engine.leftovers() == []
     assert (await limited(engine, table, chunks(1000))).functions == 1
+
+
+async def test_the_lease_of_a_function_that_died_in_this_very_run_is_waited_for(engine, table):
+    """A retry comes with the same run id, and finds the tables leased to it."""
+    config, run_id = engine.config(table, state={"lease_s": 2}), new_run_id()
+    dead = SqliteState(config.state.path, lease_s=2)
+    dead._owner = "elsewhere:1"
+    await dead.acquire("SHOP.T", f"{run_id}_1")
+    (receipt,) = await runs.run(config, Wanted(), run_id=run_id)
+    assert receipt.status == "COMPLETE", receipt.error
+    await dead.acquire("SHOP.T", "20261123T000000ABCDEF_1")
+    (refused,) = await runs.run(config, Wanted(), run_id=new_run_id())
+    assert (refused.status, refused.error["code"]) == ("FAILED", "lease")
 
 
 async def test_an_older_run_that_was_published_in_between_is_not_gone_on_with(engine, table):
