@@ -14,15 +14,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import asyncpg
 import pytest
 import snowflake.connector
 
-from engine.local.cloud.cloud import READER, cloud
+from engine.local.cloud.cloud import READER, Cloud, cloud
+from tests.faults.proxy import FaultProxy
 
 ACCOUNTS = 100_000
 FIRST = 1_000
+LINE_BYTES_S = 2e6
+"""Of each connection. The bank takes 20 s in one function, which has 3."""
 CONNECTIONS_MAX = 9
 """Of three places, one is the holder's at first: two workers at once."""
 BANK = [
@@ -34,21 +38,30 @@ BANK = [
     f"GRANT SELECT ON ALL TABLES IN SCHEMA bank TO {READER}",
 ]
 CHAIN = {"tables": ["bank.*"], "idempotency_key": "chain"}
-SHORT = """
+TABLES = """
 [[tables]]
 name = "bank.*"
 """
 
 
+@contextmanager
+def short_of_time(directory: Path, **limits: object) -> Iterator[Cloud]:
+    """The cloud with the bank, read over a slow line, so that a fast machine needs as many functions as a slow one."""
+    with cloud(directory) as up, FaultProxy(up.standby.port) as line:
+        line.answers_per_s = LINE_BYTES_S
+        settings = up.settings.read_text().replace(f":{up.standby.port}/", f":{line.port}/")
+        settings = settings.replace("connections_max = 16", f"connections_max = {CONNECTIONS_MAX}")
+        more = "".join(f"\n{name} = {value}" for name, value in limits.items())
+        settings = settings.replace('chunk_bytes = "4MiB"', f'chunk_bytes = "256KiB"{more}')
+        up.settings.write_text(settings.replace("[aws]", "lease_s = 6\n\n[aws]", 1) + TABLES)
+        asyncio.run(execute(up, *BANK))
+        yield up
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory):
-    """The cloud with functions that stop after a few seconds, and leases that end soon after their holder."""
-    with cloud(tmp_path_factory.mktemp("cloud")) as up:
-        text = up.settings.read_text().replace("connections_max = 16", f"connections_max = {CONNECTIONS_MAX}")
-        text = text.replace('chunk_bytes = "4MiB"', 'chunk_bytes = "256KiB"\ndeadline_s = 4')
-        text = text.replace("[aws]", "lease_s = 6\n\n[aws]", 1)
-        up.settings.write_text(text + SHORT)
-        asyncio.run(execute(up, *BANK))
+    """Functions stop after a few seconds, and leases end soon after their holder."""
+    with short_of_time(tmp_path_factory.mktemp("cloud"), deadline_s=4) as up:
         yield up
 
 
@@ -217,7 +230,7 @@ def test_workers_that_are_killed_at_random_lose_nothing_and_the_baton_passes_on(
     chances, over = random.Random(seed), threading.Event()
 
     def kill() -> None:
-        while not over.wait(chances.uniform(4, 8)):
+        while not over.wait(chances.uniform(3, 6)):
             up.functions.kill_one("worker")
 
     with moving(up), counting(up) as connections, ThreadPoolExecutor(1) as threads:

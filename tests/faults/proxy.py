@@ -6,6 +6,7 @@ connections are open; `heal()` ends them all.
 
 import asyncio
 import contextlib
+import math
 import socket
 import struct
 import threading
@@ -27,6 +28,8 @@ class Cut:
 class FaultProxy:
     latency_s: float = 0.0
     """Waited before each piece that is passed on, in both directions."""
+    answers_per_s: float = math.inf
+    """Bytes a second of each connection's answers."""
     stalled: bool = False
     """Connections stay open and nothing is passed on."""
 
@@ -116,7 +119,7 @@ class FaultProxy:
         pair: tuple[asyncio.StreamWriter, asyncio.StreamWriter],
     ) -> None:
         while data := await reader.read(READ_BYTES):
-            await asyncio.sleep(self.latency_s)
+            await asyncio.sleep(self.latency_s + (len(data) / self.answers_per_s if direction == "answers" else 0))
             while self.stalled:
                 await asyncio.sleep(0.01)
             cut = self._cut if self._cut and self._cut.direction == direction else None
