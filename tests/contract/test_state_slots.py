@@ -37,14 +37,14 @@ async def test_slots_that_are_seen_to_be_taken_are_not_asked_for(states, monkeyp
     waiting = states()
     monkeypatch.setattr(waiting, "acquire", None)
     async with slot(states(), 1, "run1", wait_s=0):
-        with pytest.raises(LeaseError, match="all 1 connections"):
+        with pytest.raises(LeaseError, match="all 1 places"):
             async with slot(waiting, 1, "run2", wait_s=0):
                 pass
 
 
 async def test_who_waits_in_vain_is_told_the_setting(state):
     async with slot(state, 1, "run1", wait_s=0):
-        with pytest.raises(LeaseError, match=r"all 1 connections .* raise source\.connections_max"):
+        with pytest.raises(LeaseError, match=r"all 1 places .* raise source\.connections_max"):
             async with slot(state, 1, "run2", wait_s=0.3):
                 pass
     async with slot(state, 1, "run2", wait_s=0) as lease:

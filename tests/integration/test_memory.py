@@ -1,8 +1,10 @@
 """Memory has a bound that does not grow with the table, nor much with its widest row."""
 
 import asyncio
-import os
-import sys
+import re
+import threading
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +14,19 @@ COLUMNS = ", ".join(
 
 
 def peak_mb(process) -> float:
-    """Of the process alone: it has waited for no child, since the warehouse is the session's."""
-    for stream in (process.stdout, process.stderr):
-        stream.read()
-        stream.close()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    """Of the process alone, by the kernel's own mark, looked at until the end.
+
+    What wait4 tells of a child begins with the peak of this process, which tests before may have made large.
+    """
+    status, peak_kb = Path(f"/proc/{process.pid}/status"), 0
+    reading = threading.Thread(target=process.communicate)
+    reading.start()
+    while reading.is_alive():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+            peak_kb = int(found[1]) if found else peak_kb
+        reading.join(0.02)
+    return peak_kb / 2**10
 
 
 @pytest.mark.parametrize(
@@ -36,4 +44,4 @@ async def test_a_run_stays_within_its_memory(engine, borealis, fill, rows, limit
     peak = await asyncio.to_thread(peak_mb, process)
     assert process.returncode == 0
     assert engine.target('SELECT COUNT(*) FROM {db}."SHOP"."T"') == [(rows,)]
-    assert peak < limit_mb
+    assert 10 < peak < limit_mb
