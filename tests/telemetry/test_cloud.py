@@ -7,6 +7,7 @@ import zlib
 import anyio
 import pytest
 
+from engine.config import load
 from engine.local.cloud.cloud import DATABASE, READER, cloud
 from tests.conftest import execute
 from tests.telemetry.collector import Collector
@@ -54,7 +55,7 @@ class Ran:
         client = self.up.aws.client("stepfunctions")
         yield "execution", repr(client.get_execution_history(executionArn=self.execution.arn)).encode()
         state = self.up.aws.client("dynamodb")
-        (table,) = state.list_tables()["TableNames"]
+        table = load(self.up.settings).state.table  # moto keeps those of clouds before
         for number, item in enumerate(state.scan(TableName=table)["Items"]):
             packed = [value["B"] for value in item.values() if "B" in value]
             yield f"state {number}", repr(item).encode() + b"".join(map(zlib.decompress, packed))
