@@ -24,6 +24,7 @@ from engine.state.slots import slot
 from engine.telemetry import span
 from engine.wiring import Parts, Refused, Wanted, looking, new_run_id, parts
 
+HOLDERS_MAX = 2
 PLACE_S_MAX = 60.0
 """How long a run waits for others to leave it connections to the source."""
 PASSING_S = 0.25
@@ -137,9 +138,12 @@ async def alone(made: Parts, what: str) -> AsyncIterator[Lease]:
 
 
 def places_max(config: Config) -> int | None:
-    """Functions that may read from the source at once: each has a connection for its readers and one more."""
+    """Functions that may read from the source at once: each has a connection for its readers and one more.
+
+    Two are kept for holders of a snapshot that read nothing, of which there are two while they pass the baton.
+    """
     connections = config.source.connections_max
-    return None if connections is None else max(1, connections // (config.limits.readers + 1))
+    return None if connections is None else max(1, (connections - HOLDERS_MAX) // (config.limits.readers + 1))
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ LIMITS_S = (5.0, 15.0)
 @pytest.fixture(scope="module")
 def up(tmp_path_factory):
     """Without a state machine: functions follow one another."""
-    with short_of_time(tmp_path_factory.mktemp("cloud")) as up:
+    with short_of_time(tmp_path_factory.mktemp("cloud")) as (up, _):
         up.settings.write_text(re.sub("(?m)^state_machine.*$", "", up.settings.read_text()))
         yield up
 

@@ -27,8 +27,8 @@ ACCOUNTS = 100_000
 FIRST = 1_000
 LINE_BYTES_S = 2e6
 """Of each connection. The bank takes 20 s in one function, which has 3."""
-CONNECTIONS_MAX = 9
-"""Of three places, one is the holder's at first: two workers at once."""
+CONNECTIONS_MAX = 11
+"""Three places of three connections, of which one is the holder's at first, and two for holders that pass the baton."""
 BANK = [
     "CREATE SCHEMA bank",
     "CREATE TABLE bank.accounts (id int PRIMARY KEY, balance bigint NOT NULL, pad text NOT NULL)",
@@ -45,7 +45,7 @@ name = "bank.*"
 
 
 @contextmanager
-def short_of_time(directory: Path, **limits: object) -> Iterator[Cloud]:
+def short_of_time(directory: Path, **limits: object) -> Iterator[tuple[Cloud, FaultProxy]]:
     """The cloud with the bank, read over a slow line, so that a fast machine needs as many functions as a slow one."""
     with cloud(directory) as up, FaultProxy(up.standby.port) as line:
         line.answers_per_s = LINE_BYTES_S
@@ -55,14 +55,19 @@ def short_of_time(directory: Path, **limits: object) -> Iterator[Cloud]:
         settings = settings.replace('chunk_bytes = "4MiB"', f'chunk_bytes = "256KiB"{more}')
         up.settings.write_text(settings.replace("[aws]", "lease_s = 6\n\n[aws]", 1) + TABLES)
         asyncio.run(execute(up, *BANK))
-        yield up
+        yield up, line
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory):
+def bank(tmp_path_factory):
     """Functions stop after a few seconds, and leases end soon after their holder."""
-    with short_of_time(tmp_path_factory.mktemp("cloud"), deadline_s=4) as up:
-        yield up
+    with short_of_time(tmp_path_factory.mktemp("cloud"), deadline_s=4) as bank:
+        yield bank
+
+
+@pytest.fixture(scope="module")
+def up(bank):
+    return bank[0]
 
 
 async def execute(up, *statements: str) -> None:
@@ -102,20 +107,15 @@ def moving(up) -> Iterator[None]:
 
 
 @contextmanager
-def counting(up) -> Iterator[list[int]]:
-    """The connections of functions to the standby, looked at all the time."""
+def counting(line: FaultProxy) -> Iterator[list[int]]:
+    """How many connections the functions have to where they read, looked at all the time."""
     over, seen = threading.Event(), []
 
-    async def count() -> None:
-        connection = await asyncpg.connect(up.standby.dsn("nyc"))
-        while not over.is_set():
-            seen.append(
-                await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'borealis'")
-            )
-            await asyncio.sleep(0.05)
-        await connection.close()
+    def count() -> None:
+        while not over.wait(0.01):
+            seen.append(line.clients)
 
-    thread = threading.Thread(target=lambda: asyncio.run(count()))
+    thread = threading.Thread(target=count)
     thread.start()
     try:
         yield seen
@@ -225,7 +225,7 @@ def outcome(ended) -> str:
     return f"{ended.status} {ended.error} {ended.cause} {ended.output}"
 
 
-def test_workers_that_are_killed_at_random_lose_nothing_and_the_baton_passes_on(up):
+def test_workers_that_are_killed_at_random_lose_nothing_and_the_baton_passes_on(up, bank):
     since, seed = len(up.functions.trace), random.randrange(10**6)
     chances, over = random.Random(seed), threading.Event()
 
@@ -233,7 +233,7 @@ def test_workers_that_are_killed_at_random_lose_nothing_and_the_baton_passes_on(
         while not over.wait(chances.uniform(3, 6)):
             up.functions.kill_one("worker")
 
-    with moving(up), counting(up) as connections, ThreadPoolExecutor(1) as threads:
+    with moving(up), counting(bank[1]) as connections, ThreadPoolExecutor(1) as threads:
         killing = threads.submit(kill)
         try:
             _, ended = execution(up, {"idempotency_key": f"killed-{seed}"})

@@ -40,6 +40,8 @@ class FaultProxy:
         """How many were accepted."""
         self.cuts = 0
         """How many were cut."""
+        self.clients = 0
+        """How many are open at the side of the clients; the server may see the end of one later."""
         self._cut: Cut | None = None
         self._open: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
         self._loop = asyncio.new_event_loop()
@@ -105,6 +107,7 @@ class FaultProxy:
             return
         pair = (writer, up_writer)
         self._open.append(pair)
+        self.clients += 1
         with contextlib.suppress(OSError, asyncio.CancelledError):
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(reader, up_writer, "requests", pair))
@@ -112,6 +115,18 @@ class FaultProxy:
         self._end(pair, reset=False)
 
     async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        direction: Direction,
+        pair: tuple[asyncio.StreamWriter, asyncio.StreamWriter],
+    ) -> None:
+        try:
+            await self._pass_on(reader, writer, direction, pair)
+        finally:
+            self.clients -= direction == "requests"
+
+    async def _pass_on(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
