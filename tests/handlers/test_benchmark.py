@@ -80,7 +80,7 @@ def test_the_result_is_kept_in_the_bucket(whole, source, aws, monkeypatch):
 
 
 def test_no_more_rounds_are_begun_than_there_is_time_for(whole, source, database):
-    more = f"INSERT INTO orders SELECT n, repeat('x', 100) FROM generate_series({ROWS + 1}, {ROWS * 40}) n"
+    more = f"INSERT INTO orders SELECT n, repeat('x', 100) FROM generate_series({ROWS + 1}, {ROWS * 80}) n"
     asyncio.run(execute(database, more))
     answer = benchmark.handler({"tables": ["public.orders"], "rounds": 20}, Context(seconds=25))
     rounds = answer["tables"][0]["end_to_end"]["rounds"]
