@@ -171,11 +171,11 @@ async def _prepare(made: Parts, outset: Outset, record: SharedRun, *, full: bool
         made.state,
         made.run_id,
         status="READY",
-        tables=tuple(run.lease.table for run in outset.runs if run in ready),
+        tables=tuple(run.lease.table for run in ready),
         full=full,
         baton=outset.snapshot.baton if outset.snapshot else None,
         serial=record.serial + 1,
-        groups=_groups(made.config, [run for run in outset.runs if run in ready]),
+        groups=_groups(made.config, ready),
         refused=(*record.refused, *(receipt_json(receipt) for receipt in outset.receipts)),
     )
 

@@ -40,7 +40,8 @@ async def rebase(run: Replication, loaded: Loaded) -> Loaded:
     if len(same) == len(loaded.chunks):
         await _restamp(run, stays)
         return stays
-    if stays.rows < WORTH_KEEPING * loaded.rows or not await _sort_out(run, loaded, stays):
+    worth_keeping = stays.chunks and stays.rows >= WORTH_KEEPING * loaded.rows
+    if not (worth_keeping and await _sort_out(run, loaded, stays)):
         await _forget_all(run)
         return Loaded({})
     await _restamp(run, stays)

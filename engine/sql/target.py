@@ -268,6 +268,7 @@ def forget_chunks(names: Names, chunks: Sequence[int] | None) -> str:
 
 def restamp_chunks(names: Names, chunks: Sequence[int]) -> str:
     """Parameters: the snapshot in which the chunks were found to be the same, run id."""
+    assert chunks
     return (
         f'UPDATE {names.ours("LEDGER")} SET "SNAPSHOT" = %s'
         f' WHERE "RUN_ID" = %s AND "CHUNK" IN ({", ".join(map(str, chunks))})'

@@ -101,6 +101,17 @@ async def test_what_changed_between_two_snapshots_is_read_again(engine, table, o
     assert engine.leftovers() == []
 
 
+async def test_chunks_that_were_empty_and_have_all_changed_are_read_again(engine, table):
+    await engine.source(f"DELETE FROM t WHERE id < {ROWS - 100}", "VACUUM t")
+    assert (await limited(engine, table, chunks(1))).rows_read == 0
+    await engine.source(
+        f"INSERT INTO t SELECT n, repeat(md5(n::text), 8) FROM generate_series({ROWS + 1}, {ROWS + 40000}) AS n"
+    )
+    last = await limited(engine, table, chunks(1000))
+    assert (last.status, last.snapshot["chunks_read_again"]) == ("COMPLETE", 1), last.error
+    assert target_rows(engine) == await source_rows(engine)
+
+
 async def test_without_a_key_all_is_read_again_where_something_changed(engine, table):
     await engine.source("ALTER TABLE t DROP CONSTRAINT t_pkey")
     assert (await limited(engine, table, chunks(40))).status == "PARTIAL"
