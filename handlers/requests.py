@@ -112,13 +112,10 @@ async def run_here(event: RunRequest, call: Call, run_id: str) -> Answer:
 
 async def start_execution(call: Call, name: str, request: Mapping[str, Any]) -> str:
     """Its ARN; the same name is the same execution."""
-    told = {**request, "correlation_id": call.correlation_id}
-    if header := trace_header():
-        told["trace"] = header
     with aws.Translated("cannot start aws.state_machine"):
         async with aws.client("stepfunctions", call.config.aws.region) as client:
             started = await client.start_execution(
-                stateMachineArn=call.config.aws.state_machine, name=name, input=orjson.dumps(told).decode()
+                stateMachineArn=call.config.aws.state_machine, name=name, input=_traced(call, request).decode()
             )
     return str(started["executionArn"])
 
@@ -172,13 +169,16 @@ def _successor(call: Call, generation: int) -> runs.Successor:
 
 
 async def invoke(call: Call, function: str, event: Mapping[str, Any]) -> None:
-    """Starts a function and does not wait for it; its lines and spans belong to the same run."""
-    told = {**event, "correlation_id": call.correlation_id}
-    if header := trace_header():
-        told["trace"] = header
+    """Starts a function and does not wait for it."""
     with aws.Translated(f"cannot invoke {function}"):
         async with aws.client("lambda", call.config.aws.region) as client:
-            await client.invoke(FunctionName=function, InvocationType="Event", Payload=orjson.dumps(told))
+            await client.invoke(FunctionName=function, InvocationType="Event", Payload=_traced(call, event))
+
+
+def _traced(call: Call, event: Mapping[str, Any]) -> bytes:
+    """The event as JSON, with what ties the lines and spans of the function that gets it to this one's."""
+    trace = {"trace": header} if (header := trace_header()) else {}
+    return orjson.dumps({**event, "correlation_id": call.correlation_id, **trace})
 
 
 def deadline_of(call: Call, *, hands_over: bool = False) -> Deadline:
