@@ -7,7 +7,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cloud-local test check bench package test-connector4 format lock clean
+.PHONY: help setup demo cloud-local test check bench bench-full package test-connector4 format lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -29,8 +29,11 @@ check: setup ## lint, format, types, import rules
 	$(BIN)/mypy engine handlers package
 	$(BIN)/python -m pytest -q tests/unit/test_house.py
 
-bench: setup ## extraction beside psql | zstd: make bench [BENCH="--rows 5000000"]
-	$(BIN)/python -m benchmarks $(BENCH)
+bench: setup ## speed beside other tools, in minutes: make bench [BENCH="--only extract"]
+	$(BIN)/python -m benchmarks run $(BENCH)
+
+bench-full: setup ## the same with every table, at scale 1, in an hour
+	$(BIN)/python -m benchmarks run --full $(BENCH)
 
 package: setup ## zips for AWS Lambda in dist/: make package [PACKAGE="--config borealis.toml"]
 	$(BIN)/python -m package $(PACKAGE)

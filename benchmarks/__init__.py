@@ -1,1 +1,1 @@
-"""What extraction costs, measured beside `psql | zstd` in the same run on the same machine."""
+"""What Borealis costs, measured beside its peers in the same run on the same machine."""

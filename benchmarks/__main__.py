@@ -1,71 +1,102 @@
-"""`python -m benchmarks [--rows N] [--rounds N]`: extraction to staged files beside `psql | zstd -1`, in one run."""
+"""`python -m benchmarks`: runs the suite, or a part of it, prints what it found and keeps it."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import shutil
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
+import psutil
+import typer
 from rich.console import Console
 
-from benchmarks import lineitem, report
-from benchmarks.borealis import READERS, contenders
-from benchmarks.measure import Contender, Outcome, Run, in_turns
-from benchmarks.psql import Psql
+from benchmarks.bench import Bench, Profile, Scenario, bytes_needed
+from benchmarks.report import terminal
+from benchmarks.report.results import RESULTS, keep
+from benchmarks.scenarios import scenarios
 from engine.local.postgres import PostgresServer
 
-# The server writes nothing while it is measured, so durability and replication only slow the making of the table.
+# The server writes nothing while it is measured, so durability and replication only slow the making of tables.
 SETTINGS = {"wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off", "shared_buffers": "512MB"}
-BYTES_A_ROW = 500  # heap 170, CSV files of two contenders 2 x 60, and as much again
+MEMORY_BYTES_MIN = 2 * 10**9
+"""The server's buffers, DuckDB's gigabyte to check what was left, and a contender."""
+DISK_BYTES_MIN = 10**9
+"""A server, environments of peers, and what is left over by what failed."""
+SCALES: dict[Profile, float] = {"quick": 0.25, "full": 1.0}
+ROUNDS: dict[Profile, int] = {"quick": 3, "full": 5}
+
+COLUMNS = 120
+"""Of text where the output is no terminal."""
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, default=lineitem.ROWS_DEFAULT)
-    parser.add_argument("--rounds", type=int, default=3, help="that count; one more warms up and is dropped")
-    parser.add_argument("--readers", type=int, default=READERS, help="connections of ours that read at once")
-    parser.add_argument("--keep", type=Path, default=report.RESULTS, help="folder of the result as JSON")
-    asked = parser.parse_args()
-    console = Console()
-    with tempfile.TemporaryDirectory(prefix="borealis-bench-") as scratch:
-        _refuse_small_disk(Path(scratch), asked.rows * BYTES_A_ROW)
-        with PostgresServer(Path(scratch) / "postgres", settings=SETTINGS) as server:
-            console.print(f"PostgreSQL {server.version}: making {asked.rows:,} rows of {lineitem.NAME}")
-            heap_bytes = asyncio.run(lineitem.make(server.dsn(), asked.rows))
-            outcomes = _race(server, Path(scratch), asked, console)
-            report.show(outcomes, console)
-            found = {
-                "scenario": "extract",
-                "postgres": server.version,
-                "rows": asked.rows,
-                "heap_bytes": heap_bytes,
-                "readers": asked.readers,
-                "contenders": [outcome.to_json(outcomes[0]) for outcome in outcomes],
-            }
-            kept = report.keep(found, f"postgresql-{server.version}", asked.keep)
-    console.print(f"Kept in {kept}")
+@app.command()
+def run(
+    *,
+    full: Annotated[bool, typer.Option("--full", help="every dataset at scale 1, five rounds: an hour")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="this scenario; may be repeated")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="that count; one more warms up")] = None,
+    scale: Annotated[float | None, typer.Option(min=0.001, help="of the data; 1 is 6 M rows of lineitem")] = None,
+    peers: Annotated[bool, typer.Option(help="race other tools beside ours and psql")] = True,
+    keep_in: Annotated[Path, typer.Option("--keep", help="folder of the result as JSON")] = RESULTS,
+) -> None:
+    """Measure, print, keep."""
+    profile: Profile = "full" if full else "quick"
+    scale = SCALES[profile] if scale is None else scale
+    chosen = _chosen(only or [])
+    console = Console(width=None if sys.stdout.isatty() else COLUMNS)
+    with tempfile.TemporaryDirectory(prefix="borealis-bench-") as folder:
+        scratch = Path(folder)
+        _refuse_small_machine(scratch, chosen, profile, scale)
+        with PostgresServer(scratch / "postgres", settings=SETTINGS) as server:
+            bench = Bench(server, scratch, profile, scale, rounds or ROUNDS[profile], console, peers)
+            bench.say(f"PostgreSQL {server.version}, {profile}: scale {scale:g}, {bench.rounds} rounds")
+            findings = []
+            for scenario in chosen:
+                bench.say(f"{scenario.NAME}: {scenario.ABOUT}")
+                for finding in scenario.run(bench):
+                    findings.append(finding.to_json())
+                    terminal.show(findings[-1], console)
+    terminal.show_targets(findings, console)
+    found = {
+        "versions": {"postgresql": server.version},
+        "profile": profile,
+        "scale": scale,
+        "rounds": bench.rounds,
+        "scenarios": findings,
+    }
+    bench.say(f"Kept in {keep(found, profile, keep_in)}")
 
 
-def _race(server: PostgresServer, scratch: Path, asked: argparse.Namespace, console: Console) -> list[Outcome]:
-    base = Psql(server, lineitem.NAME)
-    if base.absent:
-        console.print(f"[yellow]{base.absent}")
-    racing = [Contender(base.name, base.extract), *contenders(server.dsn(), lineitem.NAME, asked.readers)]
-    runs: dict[str, list[Run]] = {contender.name: [] for contender in racing}
-    for turn, contender, run in in_turns(racing, server, scratch / "files", rows=asked.rows, rounds=asked.rounds):
-        console.print(f"round {turn or 'warm-up'}  {contender.name:<28} {run.seconds:6.2f} s")
-        if turn:
-            runs[contender.name].append(run)
-    return [Outcome(name, counted) for name, counted in runs.items()]
+@app.command(name="list")
+def list_() -> None:
+    """The scenarios."""
+    for scenario in scenarios():
+        typer.echo(f"{scenario.NAME:<12} {scenario.ABOUT}")
 
 
-def _refuse_small_disk(directory: Path, needed_bytes: int) -> None:
-    free = shutil.disk_usage(directory).free
-    if free < needed_bytes:
-        raise SystemExit(f"{directory} has {free / 1e9:.1f} GB free, {needed_bytes / 1e9:.1f} GB are needed")
+def _chosen(names: Sequence[str]) -> list[Scenario]:
+    known = scenarios()
+    if unknown := sorted(set(names) - {scenario.NAME for scenario in known}):
+        raise typer.BadParameter(f"no scenario {', '.join(unknown)}; there are {', '.join(s.NAME for s in known)}")
+    return [scenario for scenario in known if not names or scenario.NAME in names]
+
+
+def _refuse_small_machine(scratch: Path, chosen: Sequence[Scenario], profile: Profile, scale: float) -> None:
+    datasets = dict.fromkeys(name for scenario in chosen for name in scenario.DATASETS[profile])
+    disk = bytes_needed(list(datasets), scale) + DISK_BYTES_MIN
+    for what, needed, free, remedy in (
+        ("disk", disk, shutil.disk_usage(scratch).free, "set TMPDIR to a larger one, or lower --scale"),
+        ("memory", MEMORY_BYTES_MIN, psutil.virtual_memory().available, "end what else runs"),
+    ):
+        if free < needed:
+            short = f"{free / 1e9:.1f} GB of {what} are free for {scratch}, {needed / 1e9:.1f} GB are needed"
+            raise SystemExit(f"{short}: {remedy}")
 
 
 if __name__ == "__main__":
-    main()
+    app()

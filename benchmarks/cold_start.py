@@ -23,8 +23,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import report
 from benchmarks.places import CHECKOUT, OWN_PYTHON, Place, packaged, without_byte_code
+from benchmarks.report.results import RESULTS, keep
 from engine.local.cloud.functions import Functions
 from engine.local.postgres import PostgresServer
 from engine.local.warehouse.process import Endpoint, serve
@@ -54,7 +54,7 @@ Told = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.cold_start", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--keep", type=Path, default=report.RESULTS, help="folder of the result as JSON")
+    parser.add_argument("--keep", type=Path, default=RESULTS, help="folder of the result as JSON")
     asked = parser.parse_args()
     console = Console()
     functions = functions_of(REPOSITORY)
@@ -77,7 +77,7 @@ def main() -> None:
         "import_ms_of_scheduled": shares,
         "functions": starts,
     }
-    console.print(f"Kept in {report.keep(found, 'cold-start', asked.keep)}")
+    console.print(f"Kept in {keep(found, 'cold-start', asked.keep)}")
 
 
 def _places(folder: Path) -> list[Place]:

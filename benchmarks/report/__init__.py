@@ -1,0 +1,1 @@
+"""What is printed of a benchmark, and what is kept."""

@@ -1,0 +1,90 @@
+"""Findings as tables in the terminal: rates, what they cost, and which targets they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+COLUMNS = {
+    "ratio_to_base": ("x base", "{:.2f}"),
+    "rows_per_second": ("rows/s", "{:,.0f}"),
+    "spread": ("spread", "{:.0%}"),
+    "raw_mb_per_second": ("raw\nMB/s", "{:.0f}"),
+    "compressed_mb_per_second": ("file\nMB/s", "{:.1f}"),
+    "client_cpu_s_per_million_rows": ("client\ncpu", "{:.2f}"),
+    "backend_cpu_s_per_million_rows": ("server\ncpu", "{:.2f}"),
+    "rss_peak_mb": ("RSS\nMB", "{:.0f}"),
+}
+
+
+def show(finding: dict[str, Any], console: Console) -> None:
+    """One, as it is kept."""
+    if finding["contenders"]:
+        console.print(_contest(finding))
+    if finding["figures"]:
+        console.print(_figures(finding))
+    said = [line for contender in finding["contenders"] for line in _said(contender)]
+    for note in [*said, *finding["notes"]]:
+        console.print(f"  {note}", highlight=False)
+    console.print()
+
+
+def _contest(finding: dict[str, Any]) -> Table:
+    table = _table(f"{finding['scenario']}: {finding['dataset']}, {finding['rows']:,} rows")
+    table.caption = f"medians; x base: {finding['base']}; cpu in seconds per million rows"
+    table.add_column(no_wrap=True)
+    for head, _ in COLUMNS.values():
+        table.add_column(head, justify="right", no_wrap=True)
+    for contender in finding["contenders"]:
+        cells = [_cell(contender[key], form) for key, (_, form) in COLUMNS.items()]
+        mark = "*" * bool(contender["lost"])
+        table.add_row(contender["name"] + mark, *cells)
+    return table
+
+
+def _said(contender: dict[str, Any]) -> Iterator[str]:
+    name = escape(contender["name"])
+    if contender["failed"]:
+        yield f"[red]{name} failed: {escape(contender['failed'])}"
+    if contender["lost"]:
+        yield f"[yellow]* {name} lost: {escape(contender['lost'])}"
+    if contender["phases"]:
+        yield f"{name}, s: " + ", ".join(f"{phase} {_cell(s, '{:.2f}')}" for phase, s in contender["phases"].items())
+
+
+def _figures(finding: dict[str, Any]) -> Table:
+    table = _table(f"{finding['scenario']}: {finding['dataset']}, {finding['rows']:,} rows")
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in finding["figures"].items():
+        table.add_row(name, f"{value:,.3g}" if isinstance(value, float) else f"{value:,}")
+    return table
+
+
+def show_targets(findings: Sequence[dict[str, Any]], console: Console) -> None:
+    table = _table("Targets")
+    for head, justify in (("", "left"), ("wanted", "right"), ("measured", "right"), ("", "left")):
+        table.add_column(head, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for finding in findings:
+        for target in finding["targets"]:
+            met = "[green]met" if target["met"] else "[red]not met"
+            measured = _cell(target["measured"], "{:.2f}")
+            name = f"{finding['scenario']} {finding['dataset']}: {target['name']}"
+            table.add_row(name, f"{target['sense']} {target['wanted']:g}", measured, met)
+    if table.row_count:
+        console.print(table)
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title, box=box.SIMPLE, padding=(0, 0, 0, 1), pad_edge=False, title_justify="left", caption_justify="left"
+    )
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)

@@ -1,0 +1,14 @@
+"""What is measured, one module a scenario, in the order in which they run."""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+from benchmarks.bench import Scenario
+
+SCENARIOS = ["extract"]
+
+
+def scenarios() -> list[Scenario]:
+    return [cast("Scenario", importlib.import_module(f"benchmarks.scenarios.{name}")) for name in SCENARIOS]

@@ -1,0 +1,85 @@
+"""A table to load-ready compressed files on disk, beside psql and the peers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.bench import Bench, Finding, Table, Target
+from benchmarks.contenders import extract, psql
+from benchmarks.contest import Contender, Outcome
+from benchmarks.peers import peers
+
+NAME = "extract"
+ABOUT = "a table to compressed files on disk"
+DATASETS = {"quick": ["lineitem", "wide"], "full": ["lineitem", "narrow", "wide", "fat"]}
+
+OURS = "borealis copy gzip"
+CURSOR = "borealis cursor gzip"
+TARGETS_ON = "lineitem"
+BESIDE = {
+    psql.NAME: 1.35,
+    "duckdb parquet": 1.0,
+    "connectorx": 2.0,
+    "adbc": 2.0,
+    "polars": 2.0,
+    "dlt": 2.0,
+    "cursor + csv": 7.0,
+    "sling": 10.0,
+}
+"""How many times their rate ours is to be: by what the names of contenders begin with."""
+CLIENT_CPU_MAX = 0.55
+BOTH_CPU_MAX = 1.5
+"""Seconds per million rows."""
+RSS_MB_MAX = 150
+CURSOR_SHARE_MIN = 0.6
+
+
+def run(bench: Bench) -> list[Finding]:
+    return [_race(bench, bench.table(name)) for name in DATASETS[bench.profile]]
+
+
+def _race(bench: Bench, table: Table) -> Finding:
+    others = peers(bench, table) if bench.peers else []
+    outcomes = bench.race([_base(bench, table), *_ours(table), *others])
+    targets = judged(outcomes) if table.dataset == TARGETS_ON else []
+    return Finding(NAME, table.dataset, table.rows, psql.NAME, outcomes, targets)
+
+
+def _base(bench: Bench, table: Table) -> Contender:
+    return Contender(psql.NAME, psql.argv(bench.server.bin_dir, table.dsn, table.name), table.check)
+
+
+def _ours(table: Table) -> list[Contender]:
+    """The default first."""
+    return [
+        Contender(
+            f"borealis {reader} {codec}", extract.argv(table.dsn, table.name, reader=reader, codec=codec), table.check
+        )
+        for reader in ("copy", "cursor")
+        for codec in ("gzip", "zstd")
+    ]
+
+
+def judged(outcomes: Sequence[Outcome]) -> list[Target]:
+    """What the issue asks of extraction, as far as those who raced can show it."""
+    by_name = {outcome.name: outcome for outcome in outcomes}
+    ours = by_name[OURS]
+    beside = [
+        Target(f"{OURS} / {outcome.name}, rows/s", "at least", wanted, ours.ratio_to(outcome))
+        for name, wanted in BESIDE.items()
+        for outcome in outcomes
+        if outcome.name.startswith(name)
+    ]
+    both = _sum(ours.client_cpu, ours.backend_cpu)
+    return [
+        *beside,
+        Target(f"{CURSOR} / {OURS}, rows/s", "at least", CURSOR_SHARE_MIN, by_name[CURSOR].ratio_to(ours)),
+        Target(f"{OURS}, client CPU s per million rows", "at most", CLIENT_CPU_MAX, ours.client_cpu),
+        Target(f"{OURS}, client and backend CPU s per million rows", "at most", BOTH_CPU_MAX, both),
+        Target(f"{OURS}, peak RSS MB", "at most", RSS_MB_MAX, ours.rss_peak_mb),
+    ]
+
+
+def _sum(*values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
