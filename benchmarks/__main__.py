@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 
 from benchmarks.bench import Bench, Profile, Scenario, bytes_needed
-from benchmarks.report import terminal
-from benchmarks.report.results import RESULTS, keep
+from benchmarks.report import compare, page, terminal
+from benchmarks.report.results import RESULTS, alike, keep, latest, previous, read
 from benchmarks.scenarios import scenarios
 from engine.local.postgres import PostgresServer
 
@@ -77,6 +77,28 @@ def list_() -> None:
     """The scenarios."""
     for scenario in scenarios():
         typer.echo(f"{scenario.NAME:<12} {scenario.ABOUT}")
+
+
+@app.command(name="compare")
+def compare_(
+    old: Annotated[Path | None, typer.Argument(help="a result; without it the one before `new` of its kind")] = None,
+    new: Annotated[Path | None, typer.Argument(help="a result; without it the last of this machine")] = None,
+) -> None:
+    """What changed between two results, and what of that is more than noise."""
+    after = read(new) if new else latest()
+    before = read(old) if old else previous(after)
+    compare.show(before, after, Console(width=None if sys.stdout.isatty() else COLUMNS))
+
+
+@app.command(name="page")
+def page_(
+    result: Annotated[Path | None, typer.Argument(help="without it the last of this machine")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o")] = Path("page.html"),
+) -> None:
+    """One HTML file of a result, with plots and the history of its machine."""
+    shown = read(result) if result else latest()
+    output.write_text(page.render(shown, alike(shown)), encoding="utf-8")
+    typer.echo(f"Written to {output}")
 
 
 def _chosen(names: Sequence[str]) -> list[Scenario]:

@@ -41,6 +41,45 @@ def kept(directory: Path = RESULTS) -> list[Path]:
     return sorted(file for file in directory.glob("*.json") if "scenarios" in json.loads(file.read_text("utf-8")))
 
 
+def read(file: Path) -> dict[str, Any]:
+    """One of `kept`. SystemExit for a file that is none."""
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{file} is no result of the suite: {error}") from None
+    if not isinstance(told, dict) or "scenarios" not in told:
+        raise SystemExit(f"{file} is no result of the suite: it has no scenarios")
+    return told
+
+
+def alike(told: Mapping[str, Any], directory: Path = RESULTS) -> list[dict[str, Any]]:
+    """The kept ones of the same kind of machine, profile and scale, the oldest first."""
+    return [each for each in map(read, kept(directory)) if _kind(each) == _kind(told)]
+
+
+def latest(directory: Path = RESULTS) -> dict[str, Any]:
+    """Of this kind of machine. SystemExit where there is none."""
+    here = slug(this_machine())
+    results = [each for each in map(read, kept(directory)) if slug(each["machine"]) == here]
+    if not results:
+        raise SystemExit(f"{directory} has no result of {here}: run `make bench` first, or name a file")
+    return results[-1]
+
+
+def previous(told: Mapping[str, Any], directory: Path = RESULTS) -> dict[str, Any]:
+    """The one before it that is alike. SystemExit where it is the first."""
+    older = [each for each in alike(told, directory) if each["at"] < told["at"]]
+    if not older:
+        raise SystemExit(
+            f"{directory} has no result of the same machine, profile and scale before that of {told['at']}"
+        )
+    return older[-1]
+
+
+def _kind(told: Mapping[str, Any]) -> tuple[str, str, float]:
+    return slug(told["machine"]), told["profile"], told["scale"]
+
+
 def this_machine() -> dict[str, Any]:
     return {
         "cpu": _cpu(),
