@@ -17,6 +17,7 @@ from benchmarks.bench import Bench, Profile, Scenario, bytes_needed
 from benchmarks.report import compare, page, terminal
 from benchmarks.report.results import RESULTS, alike, keep, latest, previous, read
 from benchmarks.scenarios import scenarios
+from benchmarks.simulator.command import simulate
 from engine.local.postgres import PostgresServer
 
 # The server writes nothing while it is measured, so durability and replication only slow the making of tables.
@@ -99,6 +100,9 @@ def page_(
     shown = read(result) if result else latest()
     output.write_text(page.render(shown, alike(shown)), encoding="utf-8")
     typer.echo(f"Written to {output}")
+
+
+app.command()(simulate)
 
 
 def _chosen(names: Sequence[str]) -> list[Scenario]:

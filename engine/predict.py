@@ -147,9 +147,9 @@ def predict(plan: TablePlan, own: Iterable[Mapping[str, Any]], otherwise: Rates,
     copy_s, load_s = read / rates.copy, read / LOAD_BYTES_S
     publish_s = rates.publish_s + (0 if mine or plan.publish == "swap" else load_s)
     usable_s = max(1.0, means.limit_s - means.reserve_s - rates.fixed_s)
-    chain = _chain(copy_s + publish_s, max(1.0, usable_s - means.handover_s), rates.fixed_s, means)
-    fan_out = _fan_out(copy_s, publish_s, usable_s, rates.fixed_s, len(plan.chunks), means)
-    shared_s = max(fan_out.seconds - publish_s - rates.fixed_s * fan_out.rounds, 0.001)
+    in_chain = chain(copy_s + publish_s, max(1.0, usable_s - means.handover_s), rates.fixed_s, means)
+    fanned_out = fan_out(copy_s, publish_s, usable_s, rates.fixed_s, len(plan.chunks), means)
+    shared_s = max(fanned_out.seconds - publish_s - rates.fixed_s * fanned_out.rounds, 0.001)
     warehouse_s = max(copy_s, load_s) + publish_s
     return Prediction(
         based_on=rates.based_on,
@@ -165,13 +165,13 @@ def predict(plan: TablePlan, own: Iterable[Mapping[str, Any]], otherwise: Rates,
             "total": round(rates.fixed_s + copy_s + publish_s, 3),
         },
         limit_s=means.limit_s,
-        one_function=chain.functions == 1,
-        chain=chain,
-        fan_out=fan_out,
+        one_function=in_chain.functions == 1,
+        chain=in_chain,
+        fan_out=fanned_out,
         privatelink_gb=round(staged / GB, 6),
         warehouse_s=round(warehouse_s, 1),
-        warehouse_size=_size(load_s / shared_s),
-        dollars=dollars(chain.lambda_gb_s, staged, warehouse_s),
+        warehouse_size=warehouse_size(load_s / shared_s),
+        dollars=dollars(in_chain.lambda_gb_s, staged, warehouse_s),
     )
 
 
@@ -232,13 +232,13 @@ def dollars(lambda_gb_s: float, bytes_staged: float, warehouse_s: float) -> dict
 # --- shapes ------------------------------------------------------------------------------------------------------
 
 
-def _chain(work_s: float, usable_s: float, fixed_s: float, means: Means) -> Shape:
+def chain(work_s: float, usable_s: float, fixed_s: float, means: Means) -> Shape:
     functions = max(1, math.ceil(work_s / usable_s))
     seconds = functions * fixed_s + work_s
     return Shape(functions, 1, round(seconds, 3), round(seconds * means.memory_mb / 1024, 3))
 
 
-def _fan_out(copy_s: float, publish_s: float, usable_s: float, fixed_s: float, chunks: int, means: Means) -> Shape:
+def fan_out(copy_s: float, publish_s: float, usable_s: float, fixed_s: float, chunks: int, means: Means) -> Shape:
     """Beside the workers one function holds the snapshot all the time; the last one publishes."""
     # Past this degree the connections are shared, and more workers are not faster.
     speed_max = max(1.0, ((means.connections_max or math.inf) - 1) / means.readers)
@@ -251,7 +251,7 @@ def _fan_out(copy_s: float, publish_s: float, usable_s: float, fixed_s: float, c
     return Shape(workers, rounds, round(seconds, 3), round((working_s + seconds) * means.memory_mb / 1024, 3))
 
 
-def _size(times: float) -> str:
+def warehouse_size(times: float) -> str:
     """The smallest warehouse that is so many times as fast as an X-Small."""
     return SIZES[min(max(0, math.ceil(math.log2(times))) if times > 0 else 0, len(SIZES) - 1)]
 
