@@ -100,9 +100,8 @@ def show(world: World, table_bytes: int, outcomes: Sequence[Outcome], to: Consol
     to.print(f"Each sends {outcomes[0].privatelink_gb:,.0f} GB over PrivateLink. A degree that is missing never ends:")
     to.print("so many readers share the source that none reads a chunk within its function's time.")
     to.print(f"\nOne assumption changed, {SENSITIVE_AT} functions")
-    to.print(
-        _table(("", *HEADS[1:]), [[each.what, *row(each.outcome)[1:]] for each in sensitivity(world, table_bytes)])
-    )
+    changed = [[each.what, *row(each.outcome)[1:]] for each in sensitivity(world, table_bytes)]
+    to.print(_table(("", *HEADS[1:]), changed))
     to.print("\nSizes of the source, each with the fewest functions that come to 95 % of what it can")
     to.print(_table(("source", *HEADS), [[each.what, *row(each.outcome)] for each in instances(world, table_bytes)]))
     to.print("\nWhere the figures come from")
