@@ -20,19 +20,21 @@ RESOLUTION = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`of(run, base)` is its value in one round, or None; `base` is the base's run in that round."""
+    """`of(run)` is its value in one round, None where it was not measured."""
 
     title: str
     key: str
     form: str
-    of: Callable[[Found, Found], float | None]
+    of: Callable[[Found], float | None]
     more_is_better: bool = False
+    beside_base: bool = False
+    """Divided by the base's value in the same round."""
     one_machine: bool = False
     """Told by the clock alone, so it says nothing beside another machine's."""
 
 
-def _a_row(key: str) -> Callable[[Found, Found], float | None]:
-    return lambda run, _: None if run[key] is None else run[key] / run["rows"]
+def _a_row(key: str) -> Callable[[Found], float | None]:
+    return lambda run: None if run[key] is None else run[key] / run["rows"]
 
 
 def _rate(run: Found) -> float:
@@ -40,11 +42,11 @@ def _rate(run: Found) -> float:
 
 
 MEASURES = [
-    Measure("x base", "ratio_to_base", ".2f", lambda run, base: _rate(run) / _rate(base), more_is_better=True),
+    Measure("x base", "ratio_to_base", ".2f", _rate, more_is_better=True, beside_base=True),
     Measure("client\ncpu", "client_cpu_s_per_million_rows", ".2f", _a_row("client_cpu_s")),
     Measure("server\ncpu", "backend_cpu_s_per_million_rows", ".2f", _a_row("backend_cpu_s")),
-    Measure("peak\nMB", "rss_peak_mb", ".0f", lambda run, _: run["rss_peak_bytes"]),
-    Measure("rows/s", "rows_per_second", ",.0f", lambda run, _: _rate(run), True, one_machine=True),
+    Measure("peak\nMB", "rss_peak_mb", ".0f", lambda run: run["rss_peak_bytes"]),
+    Measure("rows/s", "rows_per_second", ",.0f", _rate, more_is_better=True, one_machine=True),
 ]
 
 
@@ -116,8 +118,8 @@ def show(old: Found, new: Found, console: Console) -> None:
         )
     for each in compared(old, new):
         console.print(_table(each) if each.changes else each.title)
-        for name, (was, now) in each.figures.items():
-            console.print(f"{name}: {_shown(was)} -> {_shown(now)}", highlight=False)
+        for name, (before, after) in each.figures.items():
+            console.print(f"{name}: {_shown(before)} -> {_shown(after)}", highlight=False)
         for what, names in (("gone", each.only_old), ("new", each.only_new)):
             if names:
                 console.print(f"{what}: {', '.join(names)}")
@@ -156,16 +158,23 @@ def _compared(old: Found, new: Found, measures: Sequence[Measure]) -> Compared:
 
 def _noise(measure: Measure, *told: tuple[Found, Found]) -> float | None:
     spreads = [_spread(measure, finding, contender) for finding, contender in told]
-    return None if None in spreads else sum(spreads)
+    known = [spread for spread in spreads if spread is not None]
+    return sum(known) if len(known) == len(spreads) else None
 
 
 def _spread(measure: Measure, finding: Found, contender: Found) -> float | None:
     """(greatest - least) / median over the rounds; the base itself is always 1 x the base."""
-    base = next(each for each in finding["contenders"] if each["name"] == finding["base"])
-    values = [measure.of(run, beside) for run, beside in zip(contender["runs"], base["runs"], strict=False)]
-    if len(values) < 2 or None in values:
-        return None
-    return (max(values) - min(values)) / statistics.median(values)
+    values = _values(measure, contender)
+    if measure.beside_base:
+        base = next(each for each in finding["contenders"] if each["name"] == finding["base"])
+        values = [value / other for value, other in zip(values, _values(measure, base), strict=False)]
+    return (max(values) - min(values)) / statistics.median(values) if len(values) > 1 else None
+
+
+def _values(measure: Measure, contender: Found) -> list[float]:
+    """Of each round; none where one was not measured."""
+    values = [value for run in contender["runs"] if (value := measure.of(run)) is not None]
+    return values if len(values) == len(contender["runs"]) else []
 
 
 def _table(each: Compared) -> Table:

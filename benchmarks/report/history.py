@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import cycle
 
 from benchmarks.report.plots import SERIES, Curve, lines
-from benchmarks.report.sheet import Column, Found, Part, Plot, Row, Table, cpu_of, is_ours, number, text, title_of
+from benchmarks.report.sheet import Cell, Column, Found, Part, Plot, Row, Table, cpu_of, is_ours, number, text, title_of
 
 DAYS_MAX = 6
 """What an axis has room for."""
@@ -19,7 +19,7 @@ def parts_of(kept: Sequence[Found]) -> Iterator[Part]:
     """`kept`, oldest first, are of one machine and profile. Nothing where no scenario stands in two of them."""
     plots: list[Plot] = []
     rows: list[Row] = []
-    days = {place: result["at"][5:10] for place, result in enumerate(kept)}
+    days: dict[float, str] = {place: result["at"][5:10] for place, result in enumerate(kept)}
     for title in dict.fromkeys(title_of(finding) for result in kept for finding in result["scenarios"]):
         told = list(_told(kept, title))
         if len({place for place, _ in told}) > 1:
@@ -39,7 +39,7 @@ def _told(kept: Sequence[Found], title: str) -> Iterator[tuple[int, Found]]:
                 yield from ((place, contender) for contender in finding["contenders"] if is_ours(contender))
 
 
-def _plots(title: str, told: Told, days: Mapping[int, str]) -> Iterator[Plot]:
+def _plots(title: str, told: Told, days: Mapping[float, str]) -> Iterator[Plot]:
     every = (len(days) - 1) // DAYS_MAX + 1
     ticks = {place: day for place, day in days.items() if place % every == 0}
     names = dict.fromkeys(contender["name"] for _, contender in told)
@@ -64,8 +64,8 @@ def _row(title: str, result: Found, contender: Found) -> Row:
         [
             text(contender["name"]),
             text(title),
-            text(result["at"][:16].replace("T", " ")),
-            text(result["commit"]),
+            Cell(result["at"][:16].replace("T", " "), result["at"]),
+            Cell(str(result["commit"]), str(result["commit"])),
             number(contender["ratio_to_base"]),
             number(sum(cpu_of(contender).values()) or None),
             number(contender["rss_peak_mb"], ",.0f"),

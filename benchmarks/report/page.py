@@ -71,15 +71,15 @@ def _heads(findings: Sequence[Found]) -> Iterator[tuple[str, str]]:
 def _targets(findings: Sequence[Found]) -> Iterator[Part]:
     rows = [_target(finding, target) for finding in findings for target in finding["targets"]]
     if rows:
-        columns = [Column("Target"), Column("Scenario", "text"), *map(Column, ("Wanted", "Measured", "Verdict"))]
+        columns = [*map(Column, ("Target", "Verdict", "Measured", "Wanted")), Column("Scenario", "text")]
         yield Part("Targets", tables=[Table("What was wanted and what was measured", columns, rows)])
 
 
 def _target(finding: Found, target: Found) -> Row:
     wanted = Cell(f"{target['sense']} {target['wanted']:g}", target["wanted"])
     verdict = Cell("met", 1, "good") if target["met"] else Cell("missed", 0, "bad")
-    scenario_told = text(f"{finding['scenario']}, {finding['dataset']}")
-    return Row([text(target["name"]), scenario_told, wanted, number(target["measured"]), verdict])
+    where = text(f"{finding['scenario']}, {finding['dataset']}")
+    return Row([text(target["name"]), verdict, number(target["measured"], ",.4g"), wanted, where])
 
 
 def _losses(findings: Sequence[Found]) -> Iterator[Part]:

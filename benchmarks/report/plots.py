@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
@@ -92,7 +93,9 @@ def lines(title: str, curves: Sequence[Curve], *, ticks: Mapping[float, str], lo
 def _bar(axes: Axes, y: float, bar: Bar) -> None:
     begin = 0.0
     for role, value in bar.parts:
-        look = {"facecolor": "none", "hatch": "////", "edgecolor": INK[role]} if bar.hatched else {"color": INK[role]}
+        look: dict[str, Any] = (
+            {"facecolor": "none", "hatch": "////", "edgecolor": INK[role]} if bar.hatched else {"color": INK[role]}
+        )
         axes.barh(y, value, height=0.3, left=begin, **look)
         begin += value
     if bar.low is not None and bar.high is not None:

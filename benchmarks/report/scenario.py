@@ -48,8 +48,9 @@ def _plots(finding: Found, ranked: Sequence[Found]) -> Iterator[Plot]:
     """Of what was measured; a contender without a figure is missing in its plot."""
     whose = {"ours": "Borealis", "base": finding["base"], "peer": "others"}
     colours = dict(zip(_phase_names(ranked), cycle(SERIES), strict=False))
+    lossy = "; hatched: something was lost" * any(contender["lost"] for contender in ranked)
     for title, unit, bar, legend in (
-        ("Rate", "million rows per second; hatched: something was lost", _rate_bar, whose),
+        ("Rate", f"million rows per second{lossy}", _rate_bar, whose),
         ("CPU", "seconds per million rows", _cpu_bar, {"client": "client", "backend": "PostgreSQL's backends"}),
         ("Peak memory", "MB, resident, of the client's processes", _memory_bar, whose),
         (
