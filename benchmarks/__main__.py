@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks.bench import Bench, Profile, Scenario, bytes_needed
 from benchmarks.report import compare, page, terminal
-from benchmarks.report.results import RESULTS, alike, keep, latest, previous, read
+from benchmarks.report.results import RESULTS, alike, keep, latest, previous, read, this_machine
 from benchmarks.scenarios import scenarios
 from benchmarks.simulator.command import simulate
 from engine.local.postgres import PostgresServer
@@ -53,6 +53,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="borealis-bench-") as folder:
         scratch = Path(folder)
         _refuse_small_machine(scratch, chosen, profile, scale)
+        machine = this_machine()
         with PostgresServer(scratch / "postgres", settings=SETTINGS) as server:
             bench = Bench(server, scratch, profile, scale, rounds or ROUNDS[profile], console, peers)
             bench.say(f"PostgreSQL {server.version}, {profile}: scale {scale:g}, {bench.rounds} rounds")
@@ -64,6 +65,7 @@ def run(
                     terminal.show(findings[-1], console)
     terminal.show_targets(findings, console)
     found = {
+        "machine": machine,
         "versions": {"postgresql": server.version},
         "profile": profile,
         "scale": scale,

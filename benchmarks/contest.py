@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,12 @@ class Outcome:
     def rss_peak_mb(self) -> float | None:
         return self.median(lambda run: None if run.rss_peak_bytes is None else run.rss_peak_bytes / 1e6)
 
+    @property
+    def phases(self) -> dict[str, float | None]:
+        """Seconds of each, in the order in which they were told."""
+        names = dict.fromkeys(name for run in self.runs for name in run.phases)
+        return {name: _rounded(self.median(partial(_phase, name)), 3) for name in names}
+
     def ratio_to(self, base: Outcome) -> float | None:
         """The median over rounds of this round's rate beside the base's in the same round; None without a pair."""
         pairs = zip(self.runs, base.runs, strict=False)
@@ -137,7 +144,6 @@ class Outcome:
         return statistics.median(ratios) if ratios else None
 
     def to_json(self, base: Outcome) -> dict[str, Any]:
-        phases = dict.fromkeys(name for run in self.runs for name in run.phases)
         return {
             "name": self.name,
             "ratio_to_base": _rounded(self.ratio_to(base), 3),
@@ -148,15 +154,16 @@ class Outcome:
             "client_cpu_s_per_million_rows": _rounded(self.client_cpu, 3),
             "backend_cpu_s_per_million_rows": _rounded(self.backend_cpu, 3),
             "rss_peak_mb": _rounded(self.rss_peak_mb, 1),
-            "phases": {
-                name: _rounded(self.median(lambda run, name=name: run.phases.get(name)), 3)  # type: ignore[misc]
-                for name in phases
-            },
+            "phases": self.phases,
             "lost": self.lost,
             "failed": self.failed,
             "versions": dict(self.versions),
             "runs": [asdict(run) for run in self.runs],
         }
+
+
+def _phase(name: str, run: Run) -> float | None:
+    return run.phases.get(name)
 
 
 def _per_million(seconds: float | None, rows: int) -> float | None:

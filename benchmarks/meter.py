@@ -97,6 +97,6 @@ def _status_bytes(pid: int, name: str) -> int:
 
 
 def _forget_peak(pid: int) -> None:
-    """Lets the kernel begin its mark anew, so that what only importing took is not in it."""
+    """Lets the kernel begin its mark anew, so that what importing took and gave back is not in it."""
     with contextlib.suppress(OSError):
         (PROC / str(pid) / "clear_refs").write_text("5", encoding="ascii")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,36 +13,45 @@ from pathlib import Path
 from benchmarks.contenders import protocol
 
 NAME = "psql | zstd -1"
-
-
-def programs(bin_dir: Path) -> tuple[str, str]:
-    """psql, of the server's own version where it is there, and zstd. SystemExit where there is none."""
-    beside = bin_dir / "psql"
-    psql = str(beside) if os.access(beside, os.X_OK) else shutil.which("psql")
-    zstd = shutil.which("zstd")
-    if psql is None or zstd is None:
-        missing = "psql" if psql is None else "zstd"
-        raise SystemExit(f"There is no {missing} on PATH, which everything is compared with: install it")
-    return psql, zstd
+PYTHON_ZSTD = (
+    "import sys, zstandard;"
+    "zstandard.ZstdCompressor(level=1).copy_stream(sys.stdin.buffer, open(sys.argv[1], 'wb'), read_size=2**20)"
+)
 
 
 def argv(bin_dir: Path, dsn: str, table: str) -> list[str]:
-    psql, zstd = programs(bin_dir)
-    module = [sys.executable, "-m", "benchmarks.contenders.psql"]
-    return [*module, "--psql", psql, "--zstd", zstd, "--dsn", dsn, "--table", table]
+    """With the psql beside the server, else the one on PATH. SystemExit where there is none at all."""
+    beside = bin_dir / "psql"
+    psql = str(beside) if os.access(beside, os.X_OK) else shutil.which("psql")
+    if psql is None:
+        raise SystemExit(f"There is no psql in {bin_dir} or on PATH, and others are compared with it: install it")
+    return [sys.executable, "-m", "benchmarks.contenders.psql", "--psql", psql, "--dsn", dsn, "--table", table]
+
+
+def notes() -> list[str]:
+    """What had to be replaced on this machine."""
+    return [] if shutil.which("zstd") else [f"{NAME}: no zstd is on PATH, the module zstandard took its place"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("--psql", "--zstd", "--dsn", "--table", "--into"):
+    for name in ("--psql", "--dsn", "--table", "--into"):
         parser.add_argument(name, required=True)
     asked = parser.parse_args()
+    file = str(Path(asked.into) / "base.csv.zst")
+    zstd = shutil.which("zstd")
     read = [asked.psql, "-X", "-q", "-d", asked.dsn, "-c", f"COPY {asked.table} TO STDOUT (FORMAT csv)"]
-    write = [asked.zstd, "-1", "-q", "-o", str(Path(asked.into) / "base.csv.zst")]
-    protocol.run(lambda: _piped(read, write))
+    write = [zstd, "-1", "-q", "-o", file] if zstd else [sys.executable, "-c", PYTHON_ZSTD, file]
+    versions = {Path(program).name: _version(program) for program in (read[0], write[0])}
+
+    def job() -> dict[str, object]:
+        _piped(read, write)
+        return {"versions": versions}
+
+    protocol.run(job)
 
 
-def _piped(read: list[str], write: list[str]) -> dict[str, object]:
+def _piped(read: list[str], write: list[str]) -> None:
     with (
         subprocess.Popen(read, stdout=subprocess.PIPE) as reader,
         subprocess.Popen(write, stdin=reader.stdout) as writer,
@@ -50,12 +60,13 @@ def _piped(read: list[str], write: list[str]) -> dict[str, object]:
         reader.stdout.close()
     if reader.returncode or writer.returncode:
         raise SystemExit(f"exit codes {reader.returncode} and {writer.returncode}")
-    versions = {Path(command[0]).name: _version(command[0]) for command in (read, write)}
-    return {"versions": versions}
 
 
 def _version(program: str) -> str:
-    return subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout.split("\n")[0]
+    """`15.18` of `psql (PostgreSQL) 15.18`."""
+    told = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    found = re.search(r"\d+(\.\d+)+", told)
+    return found.group() if found else "?"
 
 
 if __name__ == "__main__":

@@ -22,16 +22,11 @@ CLIENTS = "asyncpg duckdb isal zstandard snowflake-connector-python".split()
 def keep(found: Mapping[str, Any], name: str, directory: Path = RESULTS) -> Path:
     """Writes what was found, with when, of which commit and on which machine, into a file of its own."""
     now = datetime.now(UTC)
-    machine = this_machine()
-    told = {
-        "at": now.isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "machine": machine,
-        "versions": {"python": platform.python_version(), **_versions()} | found.get("versions", {}),
-        **{key: value for key, value in found.items() if key != "versions"},
-    }
+    versions = {"python": platform.python_version(), **_versions(), **found.get("versions", {})}
+    told: dict[str, Any] = {"at": now.isoformat(timespec="seconds"), "commit": _commit(), "machine": this_machine()}
+    told |= {**found, "versions": versions}
     directory.mkdir(parents=True, exist_ok=True)
-    file = directory / f"{now:%Y-%m-%dT%H%M%S}-{slug(machine)}-{name}.json"
+    file = directory / f"{now:%Y-%m-%dT%H%M%S}-{slug(told['machine'])}-{name}.json"
     file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return file
 
@@ -81,6 +76,7 @@ def _kind(told: Mapping[str, Any]) -> tuple[str, str, float]:
 
 
 def this_machine() -> dict[str, Any]:
+    """With how busy it is now: taken before anything is measured, it is what others do."""
     return {
         "cpu": _cpu(),
         "cores": len(psutil.Process().cpu_affinity()) if psutil.LINUX else os.cpu_count(),

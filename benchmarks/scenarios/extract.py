@@ -42,7 +42,7 @@ def _race(bench: Bench, table: Table) -> Finding:
     others = peers(bench, table) if bench.peers else []
     outcomes = bench.race([_base(bench, table), *_ours(table), *others])
     targets = judged(outcomes) if table.dataset == TARGETS_ON else []
-    return Finding(NAME, table.dataset, table.rows, psql.NAME, outcomes, targets)
+    return Finding(NAME, table.dataset, table.rows, psql.NAME, outcomes, targets, psql.notes())
 
 
 def _base(bench: Bench, table: Table) -> Contender:
@@ -63,7 +63,7 @@ def _ours(table: Table) -> list[Contender]:
 def judged(outcomes: Sequence[Outcome]) -> list[Target]:
     """What the issue asks of extraction, as far as those who raced can show it."""
     by_name = {outcome.name: outcome for outcome in outcomes}
-    ours = by_name[OURS]
+    ours = Outcome(OURS) if by_name[OURS].lost else by_name[OURS]  # what lost a value meets nothing
     beside = [
         Target(f"{OURS} / {outcome.name}, rows/s", "at least", wanted, ours.ratio_to(outcome))
         for name, wanted in BESIDE.items()
