@@ -35,22 +35,13 @@ def run(seconds: float, rows: int = 100) -> Run:
 
 def test_contenders_take_turns_and_the_warm_up_does_not_count(tmp_path):
     order = tmp_path / "order"
-    contenders = [
-        Contender(
-            name, program(f"open({str(order)!r}, 'a').write({name!r}); (into / 'a').write_text('12345')"), three_rows
-        )
-        for name in "AB"
-    ]
+    job = f"open({str(order)!r}, 'a').write(sys.argv[1]); (into / 'a').write_text('12345')"
+    contenders = [Contender(name, [*program(job), name], three_rows) for name in "AB"]
     outcomes = in_turns(contenders, rounds=2, scratch=tmp_path, postmaster=None)
     assert order.read_text() == "ABABAB"
     assert [(outcome.name, len(outcome.runs), outcome.failed) for outcome in outcomes] == [("A", 2, ""), ("B", 2, "")]
-    measured = outcomes[0].runs[0]
-    assert (measured.rows, measured.raw_bytes, measured.compressed_bytes, measured.phases) == (
-        3,
-        300,
-        5,
-        {"read": 0.25},
-    )
+    found = outcomes[0].runs[0]
+    assert (found.rows, found.raw_bytes, found.compressed_bytes, found.phases) == (3, 300, 5, {"read": 0.25})
     assert outcomes[0].versions == {"made": "1.0"}
 
 
