@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
+PEERS := $(basename $(wildcard benchmarks/peers/requirements-*.in))
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo cloud-local test check bench bench-full package test-connector4 format lock clean
 
@@ -51,9 +53,10 @@ lock: setup ## resolve the requirements again: make lock [UPGRADE=--upgrade]
 	grep -v '^snowflake-connector-python==' requirements-dev.txt | grep -E '^[a-z0-9_.-]+==' | sed 's/ \\$$//' > .constraints.txt
 	$(BIN)/$(LOCK) $(UPGRADE) requirements-connector4.in -c .constraints.txt -o requirements-connector4.txt
 	rm .constraints.txt
+	for peer in $(PEERS); do $(BIN)/$(LOCK) $(UPGRADE) $$peer.in -o $$peer.txt; done
 
-clean: ## remove the environments and the zips
-	rm -rf $(VENV) $(VENV4) dist
+clean: ## remove the environments, the peers and the zips
+	rm -rf $(VENV) $(VENV4) .peers dist
 
 # The stamp is newer than the lock exactly when the environment was made from it.
 $(VENV)/.installed: requirements-dev.txt pyproject.toml

@@ -132,6 +132,8 @@ def _canonical(column: Column, types: dict[str, str]) -> str:
         return f"rtrim({text}, ' ')"
     if kind in ("text", "interval", "time") or kind.startswith("varchar"):
         return text
+    if kind.startswith("timestamp") and stored == "VARCHAR":  # "12:00:00.5 +00" is a spelling of "12:00:00.5+00"
+        name = f"replace({name}, ' +', '+')"
     return f"TRY_CAST({name} AS {_duckdb_type(kind)})"
 
 

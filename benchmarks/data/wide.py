@@ -59,8 +59,8 @@ SELECT n, md5(n % 500 || 't')::uuid, CASE WHEN n % 3 = 0 THEN md5(n || 'p')::uui
     CASE WHEN a % 4 > 0 THEN repeat(concat_ws(' ', word[1 + a % 12], word[1 + b % 12], a) || E',\\n', 1 + b % 6) END,
     decode(md5(n::text) || md5(a::text), 'hex'), CASE WHEN a % 3 = 0 THEN decode(repeat(md5(b::text), 8), 'hex') END,
     ARRAY[a % 100, b % 100, a % 7, b % 11], CASE WHEN b % 3 > 0 THEN ARRAY[word[1 + a % 12], word[1 + b % 12]] END,
-    jsonb_build_object('plan', word[1 + a % 12], 'seats', a % 50, 'limits', jsonb_build_array(b % 10, a % 10, NULL),
-        'owner', jsonb_build_object('id', a, 'mail', word[1 + b % 12] || '@example.org', 'admin', a % 2 = 0)),
+    jsonb_build_object('kind', word[1 + a % 12], 'seats', a % 50, 'uploads', jsonb_build_array(b % 10, a % 10, NULL),
+        'owner', jsonb_build_object('id', a, 'mail', word[1 + b % 12] || '@example.org', 'staff', a % 2 = 0)),
     CASE WHEN a % 4 = 0 THEN jsonb_build_array(jsonb_build_object('at', n, 'what', word[1 + b % 12]), 'end') END,
     (n % 9)::integer
 FROM generate_series(1::bigint, $1::bigint) AS n,
