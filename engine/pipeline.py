@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from secrets import token_hex
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -33,8 +34,10 @@ from engine.source.readers import READERS
 from engine.source.snapshot import Snapshot
 from engine.spool import SpoolSettings, spool
 from engine.sql import source as source_sql
-from engine.target.snowflake import Target
 from engine.telemetry import span
+
+if TYPE_CHECKING:
+    from engine.target.snowflake import Target
 
 Progress = Callable[[int, int], None]
 """Called with rows and CSV bytes that were read since the last call."""
