@@ -38,6 +38,8 @@ class Loaded:
     """What the ledger says of a run: the chunks that are in its landing table, by id."""
 
     chunks: Mapping[int, WholeChunk]
+    counted: bool = False
+    """The landing table was counted as they were loaded: it has their rows and no others."""
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[Any]]) -> Loaded:
@@ -146,5 +148,14 @@ def check_copy(results: Sequence[tuple[object, ...]], chunks: Sequence[WholeChun
     if sum(loaded.values()) != rows_wanted:
         raise GateError(
             f"COPY INTO loaded {sum(loaded.values())} rows where {rows_wanted} were read",
+            remedy="run again; the target is untouched",
+        )
+
+
+def check_noted(count: int, chunks: Sequence[WholeChunk]) -> None:
+    """Raises GateError unless each chunk has its line in the ledger: a chunk alone has none if the count is another."""
+    if count != len(chunks):
+        raise GateError(
+            f"{sum(chunk.rows for chunk in chunks)} rows were read, others are in the landing table",
             remedy="run again; the target is untouched",
         )

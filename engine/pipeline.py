@@ -104,6 +104,9 @@ class Pipeline:
     phases: Phases = field(default_factory=Phases)
     loaded: dict[int, WholeChunk] = field(default_factory=dict)
     """By id: the chunks that are in the landing table by now."""
+    counted: bool = False
+    """The landing table was counted with the load of its only chunk. Not so after a lost reply: what was sent before
+    may have come late."""
     retries: int = 0
     _assembly: Assembly = field(default_factory=Assembly)
     _waiting: list[Chunk] = field(default_factory=list)
@@ -224,6 +227,7 @@ class Pipeline:
                 with self.phases.timed("load"):
                     tries = await self.target.load(self.plan, self.landing, self.run_id, noted)
                 self.retries += tries - 1
+                self.counted = len(self.plan.chunks) == 1 and tries == 1
             self.loaded |= {chunk.id: chunk for chunk in chunks}
 
 

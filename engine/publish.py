@@ -101,12 +101,9 @@ async def move_watermark(target: Target, table: str, was: Watermark, now: Waterm
                 if not first and await _stands(session, target, table, now):
                     return
                 first = False
-                statement = target.watermark_statement(table, was, now)
-                await session.checked_transaction(
-                    [statement],
-                    lambda results: check_moved(results[0].rowcount, table),
-                    doing="cannot note the watermark",
-                )
+                statement, values = target.watermark_statement(table, was, now)
+                moved = await session.execute(statement, values, doing="cannot note the watermark")
+                check_moved(moved.rowcount, table)
 
 
 async def _stands(session: Session, target: Target, table: str, now: Watermark) -> bool:

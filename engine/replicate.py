@@ -275,7 +275,7 @@ class Replication:
                     raise
                 finally:
                     self._add(pipeline)
-        loaded = Loaded({**loaded.chunks, **pipeline.loaded})
+        loaded = Loaded({**loaded.chunks, **pipeline.loaded}, pipeline.counted)
         receipt = self.receipt
         receipt.rows_read, receipt.chunks = loaded.rows, len(self.plan.chunks)
         receipt.chunks_left = len(self.plan.chunks) - len(loaded.chunks)

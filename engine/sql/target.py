@@ -162,8 +162,11 @@ def create_landing(names: Names, landing: str, fields: Sequence[Field], mark: st
 def create_landing_like(names: Names, landing: str, plan: TablePlan, mark: str, *, transient: bool) -> list[str]:
     """A landing table that will take the published one's place: its grants and columns, evolved; `mark` its comment."""
     kind = "TRANSIENT TABLE" if transient else "TABLE"
-    create = f"CREATE OR REPLACE {kind} {names.ours(landing)} LIKE {names.table(plan.target_name)} COPY GRANTS"
-    return [create, *alter(names.ours(landing), plan.evolution), comment(names.ours(landing), mark)]
+    create = (
+        f"CREATE OR REPLACE {kind} {names.ours(landing)} LIKE {names.table(plan.target_name)} COPY GRANTS"
+        f" COMMENT = {sf_literal(mark)}"
+    )
+    return [create, *alter(names.ours(landing), plan.evolution)]
 
 
 def alter(table: str, evolution: Evolution) -> list[str]:
@@ -175,10 +178,6 @@ def alter(table: str, evolution: Evolution) -> list[str]:
         f"ALTER TABLE {table} ALTER COLUMN {quote(f.target)} SET DATA TYPE {f.target_type}" for f in evolution.widened
     ]
     return statements
-
-
-def comment(table: str, text: str) -> str:
-    return f"COMMENT ON TABLE {table} IS {sf_literal(text)}"
 
 
 def drop(table: str) -> str:
@@ -250,6 +249,14 @@ def insert_ledger(names: Names, chunks: int) -> str:
     """Parameters, a chunk: run id, table, chunk, rows, files, bytes staged and read, losses as JSON, snapshot."""
     row = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))"
     return f"INSERT INTO {names.ours('LEDGER')} VALUES {', '.join([row] * chunks)}"
+
+
+def insert_ledger_counted(names: Names, landing: str) -> str:
+    """Parameters: those of one chunk, and how many rows `landing` must have, counted in the same transaction."""
+    return (
+        f"INSERT INTO {names.ours('LEDGER')} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s,"
+        f" CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE (SELECT COUNT(*) FROM {landing}) = %s"
+    )
 
 
 def select_ledger(names: Names) -> str:

@@ -12,13 +12,13 @@ import stamina
 
 from engine.deadline import Deadline
 from engine.errors import LeaseError, StageError
-from engine.ledger import Loaded, WholeChunk, check_copy
+from engine.ledger import Loaded, WholeChunk, check_copy, check_noted
 from engine.model import StagedFile
 from engine.plan import TablePlan
 from engine.retrying import retrying
 from engine.sql import target as sql
 from engine.sql.target import Names
-from engine.target.session import Session, SessionPool
+from engine.target.session import Result, Session, SessionPool
 
 LEDGER_DAYS = 7
 _MARK = re.compile(r" ?\[borealis run (\w+)\]")
@@ -164,14 +164,20 @@ class Target:
 
     async def put(self, run_id: str, file: StagedFile) -> None:
         """Uploads a file into the run's folder. Repeating it overwrites the same bytes."""
+        assert file.path is not None
         statement = sql.put(self.names, self.folder(run_id), str(file.path), self._codec)
-        rows = await self.execute(statement, doing=f"cannot upload a staged file of chunk {file.chunk}")
-        assert [str(row[6]).upper() for row in rows] == ["UPLOADED"]
+        doing = f"cannot upload a staged file of chunk {file.chunk}"
+        async for attempt in self.retrying():
+            with attempt:
+                async with self.sessions.session() as session:
+                    done = await session.upload(statement, file.path, doing=doing)
+        assert [str(row[6]).upper() for row in done.rows] == ["UPLOADED"]
 
     async def load(self, plan: TablePlan, table: str, run_id: str, chunks: Sequence[WholeChunk]) -> int:
         """Loads whole chunks and notes them in the ledger, in one transaction: once, however often it is tried.
 
-        Returns the number of tries.
+        Where the chunk is the only one of its table, the table's rows are counted before it is noted. Returns the
+        number of tries.
         """
         files = [name for chunk in chunks for name in chunk.files]
         first, tries = True, 0
@@ -190,12 +196,16 @@ class Target:
                         statements.append((copy, ()))
                     first = False
                     entries = [value for chunk in chunks for value in _ledger_row(run_id, plan.table.label, chunk)]
-                    statements.append((sql.insert_ledger(self.names, len(chunks)), entries))
-                    await session.checked_transaction(
-                        statements,
-                        lambda results: check_copy(results[0].rows if files else (), chunks),
-                        doing=f"cannot load {plan.table.label}",
-                    )
+                    if len(plan.chunks) == 1:
+                        statements.append((sql.insert_ledger_counted(self.names, table), [*entries, chunks[0].rows]))
+                    else:
+                        statements.append((sql.insert_ledger(self.names, len(chunks)), entries))
+
+                    def check(results: list[Result]) -> None:
+                        check_copy(results[0].rows if files else (), chunks)
+                        check_noted(results[-1].rowcount, chunks)
+
+                    await session.checked_transaction(statements, check, doing=f"cannot load {plan.table.label}")
         return tries
 
     async def loaded(self, run_id: str) -> Loaded:

@@ -123,6 +123,17 @@ def test_grants_follow_the_table(house: House) -> None:
     assert privileges("T") == ["OWNERSHIP"]
 
 
+def test_a_table_like_another_may_have_a_comment_of_its_own(house: House) -> None:
+    """CREATE TABLE ... LIKE takes a table's properties behind COPY GRANTS."""
+    table = house.table('"A" NUMBER(10,0)')
+    house.run(f"CREATE TABLE {house.name('L')} LIKE {table} COPY GRANTS COMMENT = 'it''s new'")
+    rows = house.run(
+        f"""SELECT COMMENT FROM "{house.database}".INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = '{house.schema}'"""
+        " AND TABLE_NAME = 'L'"
+    )
+    assert rows == [("it's new",)]
+
+
 def test_a_stream_becomes_stale_by_a_swap(house: House) -> None:
     """SHOW STREAMS lists a stream, and shows it stale once its table was swapped away."""
     table = house.table('"A" NUMBER(10,0)')

@@ -12,6 +12,7 @@ from engine.source.connection import Address
 from engine.source.connection import connected as engine_connected
 from engine.source.snapshot import open_snapshot
 from engine.sql.source import WAITING
+from engine.target.session import Session
 from engine.wiring import Wanted
 from tests.conftest import connected
 
@@ -159,6 +160,31 @@ async def test_a_second_run_replaces_the_rows_and_keeps_what_was_for_a_rollback(
     assert engine.target('SELECT COUNT(*) FROM {db}."SHOP"."T"') == [(3,)]
     (previous,) = engine.leftovers()
     assert engine.target(f'SELECT COUNT(*) FROM {{db}}."BOREALIS"."{previous}"') == [(3,)]
+
+
+async def test_a_small_table_costs_seven_statements_at_the_target_or_eight_to_replace(engine, monkeypatch):
+    """Each is a round trip, one after another."""
+    said: list[str] = []
+    execute = Session._execute
+
+    def noted(session, statement, *rest, **more):
+        said.append(statement)
+        return execute(session, statement, *rest, **more)
+
+    async def statements(*names: str) -> int:
+        said.clear()
+        receipts = await engine.run(*({"name": f"public.{name}"} for name in names))
+        assert {receipt.status for receipt in receipts.values()} == {"COMPLETE"}
+        return len(said)
+
+    monkeypatch.setattr(Session, "_execute", noted)
+    await engine.source(*(NUMBERS.replace(" t ", f" {t} ") for t in "abcd"))
+    await engine.source(*(f"INSERT INTO {t} VALUES (2, 'y')" for t in "abcd"))
+    await statements("a")
+    assert await statements("b", "c") - await statements("d") == 7
+    for _ in range(2):
+        await statements(*"abc")
+    assert await statements(*"abc") - await statements("a") == 2 * 8
 
 
 async def test_nothing_is_kept_where_nothing_is_to_be_kept(engine):

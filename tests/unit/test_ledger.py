@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import GateError
-from engine.ledger import Assembly, Loaded, WholeChunk, check_copy
+from engine.ledger import Assembly, Loaded, WholeChunk, check_copy, check_noted
 from engine.model import StagedFile
 from engine.sql.target import FILES_MAX
 
@@ -105,3 +105,9 @@ def test_a_copy_that_loaded_every_row_of_every_file_passes():
 def test_any_other_answer_is_a_red_gate(results, message):
     with pytest.raises(GateError, match=message):
         check_copy(results, CHUNKS)
+
+
+def test_a_chunk_that_could_not_be_noted_is_a_red_gate():
+    check_noted(2, CHUNKS)
+    with pytest.raises(GateError, match="6 rows were read, others are in the landing table"):
+        check_noted(0, CHUNKS)

@@ -127,6 +127,13 @@ def test_copy_with_expressions_checks_the_end_of_each_record():
     assert statement.endswith("PURGE = FALSE FORCE = TRUE")
 
 
+def test_the_only_chunk_of_a_table_is_noted_if_the_table_has_its_rows_and_no_others():
+    assert target.insert_ledger_counted(NAMES, NAMES.ours("L")) == (
+        'INSERT INTO "DB"."BOREALIS"."LEDGER" SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s,'
+        ' CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE (SELECT COUNT(*) FROM "DB"."BOREALIS"."L") = %s'
+    )
+
+
 def plan(**changes: object) -> TablePlan:
     values = {
         "table": TABLE, "fields": (ID, TEXT), "target_name": "T", "mode": "incremental", "publish": "merge",

@@ -144,14 +144,16 @@ def _table(
 ) -> None:
     if words.accept("LIKE"):
         like = session.table(words.name())
-        entry = session.catalog.make(kind, path, like.columns, transient=transient)
+        grants = words.accept("COPY", "GRANTS")
+        comment = _comment(words)
+        words.end()
+        entry = session.catalog.make(kind, path, like.columns, transient=transient, comment=comment)
         _build(session, change, entry)
-        if words.accept("COPY", "GRANTS"):
+        if grants:
             change.sql(
                 f"INSERT INTO sf.grants SELECT {entry.id}, privilege, kind, role, now() "
                 f"FROM sf.grants WHERE id = {like.id}"
             )
-        words.end()
         return
     if words.accept("CLONE"):
         source = session.table(words.name())
@@ -163,17 +165,10 @@ def _table(
         change.sql(f"INSERT INTO {entry.physical} SELECT * FROM {source.physical}")
         return
     columns = _columns(words) if words.sees("(") else None
-    comment = None
     if words.accept("CLUSTER", "BY"):
         _bracket(words)
     words.accept("COPY", "GRANTS")
-    while not words.done:
-        if words.sees("AS"):
-            break
-        key = words.identifier()
-        words.expect("=")
-        value = words.next()
-        comment = value.text[1:-1].replace("''", "'") if key == "COMMENT" else comment
+    comment = _comment(words)
     if words.accept("AS"):
         compiled = query.compile_query(session, words.sql[words.here.start :])
         described = change.sql(f"DESCRIBE {compiled.sql}").fetchall()
@@ -186,6 +181,17 @@ def _table(
         raise words.fault()
     words.end()
     _build(session, change, session.catalog.make(kind, path, columns, transient=transient, comment=comment))
+
+
+def _comment(words: Words) -> str | None:
+    """The comment among a table's properties; the others have no effect here."""
+    comment = None
+    while not words.done and not words.sees("AS"):
+        key = words.identifier()
+        words.expect("=")
+        value = words.next()
+        comment = value.text[1:-1].replace("''", "'") if key == "COMMENT" else comment
+    return comment
 
 
 def _shown(name: str) -> str:
