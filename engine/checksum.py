@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import anyio
-
-from engine.model import Field
-from engine.pipeline import Unwrapped
+from engine.model import Chunk, Field
 from engine.plan import TablePlan
 from engine.source.connection import Translated
 from engine.source.snapshot import Snapshot
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.target.snowflake import Target
+from engine.tasks import in_turns
 
 
 async def source_checksum(
@@ -21,21 +19,16 @@ async def source_checksum(
 ) -> tuple[int, int]:
     """(rows, sum) of the plan's rows, but those that `deleted` marks, as the snapshot has them; a chunk a reader."""
     totals = [0, 0]
-    chunks = iter(plan.chunks)
 
-    async def add_chunks() -> None:
-        for chunk in chunks:
-            async with snapshot.reader() as connection:
-                with Translated(f"cannot compute the checksum of {plan.table.label}"):
-                    rows = source_sql.unflagged(source_sql.rows_of(plan.table, chunk, plan.window), deleted)
-                    row = await connection.fetchrow(source_sql.checksum(fields, rows))
-            totals[0] += row[0]
-            totals[1] += int(row[1])
+    async def add(chunk: Chunk) -> None:
+        async with snapshot.reader() as connection:
+            with Translated(f"cannot compute the checksum of {plan.table.label}"):
+                rows = source_sql.unflagged(source_sql.rows_of(plan.table, chunk, plan.window), deleted)
+                row = await connection.fetchrow(source_sql.checksum(fields, rows))
+        totals[0] += row[0]
+        totals[1] += int(row[1])
 
-    with Unwrapped():
-        async with anyio.create_task_group() as tasks:
-            for _ in range(min(snapshot.readers, len(plan.chunks))):
-                tasks.start_soon(add_chunks)
+    await in_turns(plan.chunks, snapshot.readers, add)
     return totals[0], totals[1]
 
 

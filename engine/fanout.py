@@ -32,6 +32,7 @@ from engine.replicate import Observer, Replication, fail
 from engine.runs import Successor, alone, attempted, pass_on, places_max, reading, receipt_json, run_all, the_record
 from engine.source.snapshot import Snapshot, SnapshotLostError, open_snapshot
 from engine.state.port import State
+from engine.tasks import in_turns
 from engine.telemetry import span
 from engine.wiring import Parts, Wanted, parts
 
@@ -151,22 +152,18 @@ async def _join(made: Parts, record: SharedRun, stack: AsyncExitStack) -> Snapsh
 async def _prepare(made: Parts, outset: Outset, record: SharedRun, *, full: bool) -> SharedRun:
     """Keeps every plan and makes every landing table, or moves what is loaded onto this snapshot; then all is ready."""
     ready: list[Replication] = []
-    waiting = iter(outset.runs)
 
-    async def prepare_next() -> None:
-        for run in waiting:
-            try:
-                await run.begin(resumable=True)
-                ready.append(run)
-            except BorealisError as error:
-                fail(run.receipt, error)
-                if not error.retryable:
-                    await run.forget()
-                outset.receipts.append(run.receipt)
+    async def prepare(run: Replication) -> None:
+        try:
+            await run.begin(resumable=True)
+            ready.append(run)
+        except BorealisError as error:
+            fail(run.receipt, error)
+            if not error.retryable:
+                await run.forget()
+            outset.receipts.append(run.receipt)
 
-    async with anyio.create_task_group() as tasks:
-        for _ in range(min(made.config.limits.readers, len(outset.runs))):
-            tasks.start_soon(prepare_next)
+    await in_turns(outset.runs, made.config.limits.readers, prepare)
     return await change(
         made.state,
         made.run_id,
@@ -238,18 +235,15 @@ async def work(config: Config, run_id: str, group: int, *, observer: Observer, d
             return {"status": "PARTIAL", "run_id": run_id, "chunks_done": 0}
         chunks_of = assign([run.plan for run in outset.runs], record.groups)[group]
         done = left = 0
-        waiting = iter(list(zip(outset.runs, chunks_of, strict=True)))
 
-        async def copy_next() -> None:
+        async def copy(work: tuple[Replication, Sequence[int]]) -> None:
             nonlocal done, left
-            for run, chunks in waiting:
-                if chunks and not await failure_of(made.state, run.run_id):
-                    copied, missing = await _copy(made, run, chunks)
-                    done, left = done + copied, left + missing
+            run, chunks = work
+            if chunks and not await failure_of(made.state, run.run_id):
+                copied, missing = await _copy(made, run, chunks)
+                done, left = done + copied, left + missing
 
-        async with anyio.create_task_group() as tasks:
-            for _ in range(min(config.limits.readers, len(outset.runs))):
-                tasks.start_soon(copy_next)
+        await in_turns(zip(outset.runs, chunks_of, strict=True), config.limits.readers, copy)
         status: Literal["COMPLETE", "PARTIAL"] = "PARTIAL" if left else "COMPLETE"
         return {
             "status": status, "run_id": run_id, "chunks_done": done, "chunks_left": left,

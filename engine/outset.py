@@ -21,7 +21,7 @@ from engine.errors import BorealisError, LeaseError, RefusedError
 from engine.foresight import foreseen
 from engine.kept import Kept, SharedRun, Slot, slots_of, slots_of_run
 from engine.model import Mode, Receipt
-from engine.pipeline import Limits, Unwrapped
+from engine.pipeline import Limits
 from engine.plan import TablePlan, biggest_first
 from engine.preflight import Choice
 from engine.replicate import Observer, Replication, Shared, fail
@@ -34,6 +34,7 @@ from engine.stage.disk import DiskSinks
 from engine.state.port import Lease, State
 from engine.sweep import sweep
 from engine.target.snowflake import folder_of
+from engine.tasks import Unwrapped
 from engine.wiring import Opened, Parts, Refused, Wanted, choose_tables, opened, target_key, unreadable
 
 LOOK_AGAIN_S = 0.5

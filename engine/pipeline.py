@@ -24,7 +24,6 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from engine.deadline import Deadline
-from engine.errors import BorealisError
 from engine.ledger import Assembly, LossCount, WholeChunk
 from engine.model import Chunk, StagedFile
 from engine.plan import TablePlan
@@ -34,6 +33,7 @@ from engine.source.readers import READERS
 from engine.source.snapshot import Snapshot
 from engine.spool import SpoolSettings, spool
 from engine.sql import source as source_sql
+from engine.tasks import Unwrapped
 from engine.telemetry import span
 
 if TYPE_CHECKING:
@@ -229,18 +229,3 @@ class Pipeline:
                 self.retries += tries - 1
                 self.counted = len(self.plan.chunks) == 1 and tries == 1
             self.loaded |= {chunk.id: chunk for chunk in chunks}
-
-
-class Unwrapped:
-    """`with Unwrapped():` lets the one fault that ended a task group out of its ExceptionGroup."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        while isinstance(error, BaseExceptionGroup):
-            ours = [e for e in error.exceptions if not isinstance(e, anyio.get_cancelled_exc_class())]
-            told = [e for e in ours if isinstance(e, (BorealisError, BaseExceptionGroup))]
-            error = (told or ours or list(error.exceptions))[0]
-            if not isinstance(error, BaseExceptionGroup):
-                raise error

@@ -13,16 +13,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import anyio
-
 from engine.errors import GateError, SourceError
 from engine.ledger import Loaded
 from engine.model import Chunk
-from engine.pipeline import Unwrapped
 from engine.source.connection import Translated
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.target.session import Result
+from engine.tasks import in_turns
 
 if TYPE_CHECKING:
     from engine.replicate import Replication
@@ -59,24 +57,18 @@ async def _unchanged(run: Replication, loaded: Loaded) -> set[int]:
     plan, snapshot = run.plan, run.shared.snapshot
     others = set(loaded.of_others(snapshot.baton.identity))
     same = set(loaded.chunks) - others
-    chunks = iter([chunk for chunk in plan.chunks if chunk.id in others])
 
-    async def look() -> None:
-        for chunk in chunks:
-            if plan.table.leaves[chunk.leaf].kind != "r":
-                continue
-            oldest = int(loaded.chunks[chunk.id].snapshot.partition(":")[0]) % XID_MODULUS
-            async with snapshot.reader() as connection:
-                with Translated(f"cannot look for changes in chunk {chunk.id} of {plan.table.label}"):
-                    rows = source_sql.rows_of(plan.table, chunk, plan.window)
-                    count, newer = await connection.fetchrow(source_sql.count_newer(rows, oldest))
-            if count == loaded.chunks[chunk.id].rows and not newer:
-                same.add(chunk.id)
+    async def look(chunk: Chunk) -> None:
+        oldest = int(loaded.chunks[chunk.id].snapshot.partition(":")[0]) % XID_MODULUS
+        async with snapshot.reader() as connection:
+            with Translated(f"cannot look for changes in chunk {chunk.id} of {plan.table.label}"):
+                rows = source_sql.rows_of(plan.table, chunk, plan.window)
+                count, newer = await connection.fetchrow(source_sql.count_newer(rows, oldest))
+        if count == loaded.chunks[chunk.id].rows and not newer:
+            same.add(chunk.id)
 
-    with Unwrapped():
-        async with anyio.create_task_group() as tasks:
-            for _ in range(min(snapshot.readers, len(others))):
-                tasks.start_soon(look)
+    looked_at = [chunk for chunk in plan.chunks if chunk.id in others and plan.table.leaves[chunk.leaf].kind == "r"]
+    await in_turns(looked_at, snapshot.readers, look)
     return same
 
 

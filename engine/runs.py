@@ -21,6 +21,7 @@ from engine.replicate import Observer, Replication, fail
 from engine.source.snapshot import Snapshot, SnapshotLostError
 from engine.state.port import Lease
 from engine.state.slots import slot
+from engine.tasks import in_turns
 from engine.telemetry import span
 from engine.wiring import Parts, Refused, Wanted, looking, new_run_id, parts
 
@@ -200,14 +201,11 @@ async def run_all(made: Parts, outset: Outset) -> list[Receipt]:
     receipts = list(outset.receipts)
     for receipt in receipts:
         outset.observer.table_finished(receipt)
-    waiting = iter(outset.runs)
 
-    async def replicate_next() -> None:
-        receipts.extend([await _replicate(made, outset, run) for run in waiting])
+    async def replicate(run: Replication) -> None:
+        receipts.append(await _replicate(made, outset, run))
 
-    async with anyio.create_task_group() as tasks:
-        for _ in range(min(made.config.limits.readers, len(outset.runs))):
-            tasks.start_soon(replicate_next)
+    await in_turns(outset.runs, made.config.limits.readers, replicate)
     with anyio.CancelScope(shield=True):
         await outset.sweep()
     return receipts

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import anyio
 import stamina.instrumentation
 
 from engine.config import Config, Resolved, TableOptions
@@ -17,7 +16,6 @@ from engine.connect import addresses, bucket_of, names_of, sessions
 from engine.deadline import Deadline
 from engine.errors import RefusedError, SourceError
 from engine.model import Field, Mode
-from engine.pipeline import Unwrapped
 from engine.plan import TablePlan
 from engine.preflight import Choice, Preflight, choose, number_cursors
 from engine.source import catalogue as source_catalogue
@@ -28,6 +26,7 @@ from engine.source.snapshot import Snapshot, open_snapshot
 from engine.state.chosen import state_of
 from engine.state.port import Lease, State
 from engine.target.snowflake import Target, TargetCatalogue
+from engine.tasks import in_turns
 
 if TYPE_CHECKING:
     from engine.stage.s3 import S3Stage
@@ -121,24 +120,19 @@ class Opened:
         plans: dict[str, TablePlan] = {}
         refused: list[Refused] = []
 
-        async def plan_next(choices: Iterator[Choice]) -> None:
-            for choice in choices:
-                try:
-                    plans[choice.label] = await self.preflight.plan(choice, full=full)
-                except RefusedError as error:
-                    refused.append(Refused(choice.label, choice.target_name, choice.options.mode, error.faults))
-                except SourceError as error:
-                    if error.retryable:
-                        raise
-                    # a view that fails, or was never filled, is the fault of this table alone
-                    faults = [str(error)]
-                    refused.append(Refused(choice.label, choice.target_name, choice.options.mode, faults))
+        async def plan(choice: Choice) -> None:
+            try:
+                plans[choice.label] = await self.preflight.plan(choice, full=full)
+            except RefusedError as error:
+                refused.append(Refused(choice.label, choice.target_name, choice.options.mode, error.faults))
+            except SourceError as error:
+                if error.retryable:
+                    raise
+                # a view that fails, or was never filled, is the fault of this table alone
+                faults = [str(error)]
+                refused.append(Refused(choice.label, choice.target_name, choice.options.mode, faults))
 
-        choices = iter(self.choices)
-        with Unwrapped():
-            async with anyio.create_task_group() as tasks:
-                for _ in range(self.snapshot.readers):
-                    tasks.start_soon(plan_next, choices)
+        await in_turns(self.choices, self.snapshot.readers, plan)
         return {choice.label: plans[choice.label] for choice in self.choices if choice.label in plans}, refused
 
     def mark_of(self, plan: TablePlan) -> str | None:

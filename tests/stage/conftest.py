@@ -18,10 +18,10 @@ from moto.server import ThreadedMotoServer
 from engine import aws as engine_aws
 from engine.local.warehouse.process import serve
 from engine.model import StagedFile
-from engine.pipeline import Unwrapped
 from engine.spool import SpoolSettings, spool
 from engine.stage.port import Sinks
 from engine.stage.s3 import S3Stage
+from engine.tasks import Unwrapped
 from tests.conftest import Warehouse
 from tests.integration.conftest import Engine
 

@@ -7,11 +7,11 @@ from botocore.exceptions import ClientError
 from engine import aws
 from engine.errors import StageError
 from engine.model import StagedFile
-from engine.pipeline import Unwrapped
 from engine.spool import SpoolSettings, spool
 from engine.stage.disk import DiskSinks
 from engine.stage.faults import translated
 from engine.stage.s3 import S3Stage
+from engine.tasks import Unwrapped
 from tests.stage.conftest import MIB, PART_BYTES, rows_of, spooled, stage_of
 
 

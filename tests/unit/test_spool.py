@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from engine.errors import BorealisError
 from engine.model import StagedFile
-from engine.pipeline import Unwrapped
 from engine.spool import BLOCK_BYTES, SpoolSettings, spool
 from engine.stage.disk import DiskSinks
+from engine.tasks import Unwrapped
 
 VALUES = st.one_of(st.none(), st.text(alphabet='a"\n\r,\\', max_size=12))
 
