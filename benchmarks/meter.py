@@ -16,6 +16,7 @@ from typing import Self
 import psutil
 
 SAMPLE_SECONDS = 0.02
+LOOKS_MAX = 100
 PROC = Path("/proc")
 
 
@@ -51,8 +52,7 @@ class Meter:
             self.backend_cpu_s = None if backends is None else backends - (self._before[1] or 0.0)
 
     def _cpu(self) -> tuple[float, float | None]:
-        backends = None if self._postmaster is None else _cpu_s([self._postmaster, *_children(self._postmaster)])
-        return _cpu_s(_tree(self._client)), backends
+        return _cpu_s(self._client), None if self._postmaster is None else _cpu_s(self._postmaster)
 
     def _sample(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):
@@ -78,13 +78,25 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _cpu_s(pids: list[int]) -> float:
-    """With the children that each has waited for; the postmaster waits for backends that end."""
-    seconds = 0.0
+def _cpu_s(pid: int) -> float:
+    """Of the tree, with the children that each process has waited for, as the postmaster does for backends that end.
+
+    A child that is waited for between two looks would be counted twice or not at all, so it is looked until none is.
+    """
+    for _ in range(LOOKS_MAX):
+        before, after = _times(_tree(pid)), _times(_tree(pid))
+        if {each: times[2:] for each, times in before.items()} == {each: times[2:] for each, times in after.items()}:
+            break
+    return sum(sum(times) for times in after.values())
+
+
+def _times(pids: list[int]) -> dict[int, tuple[float, ...]]:
+    """User, system, and the same of the children that were waited for."""
+    times = {}
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
-            seconds += sum(psutil.Process(pid).cpu_times()[:4])
-    return seconds
+            times[pid] = psutil.Process(pid).cpu_times()[:4]
+    return times
 
 
 def _status_bytes(pid: int, name: str) -> int:
