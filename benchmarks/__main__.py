@@ -15,6 +15,7 @@ from rich.console import Console
 
 from benchmarks.bench import Bench, Profile, Scenario, bytes_needed
 from benchmarks.report import compare, page, terminal
+from benchmarks.report import scale as scale_up
 from benchmarks.report.results import RESULTS, alike, keep, latest, previous, read, this_machine
 from benchmarks.scenarios import scenarios
 from benchmarks.simulator.command import simulate
@@ -100,7 +101,7 @@ def page_(
 ) -> None:
     """One HTML file of a result, with plots and the history of its machine."""
     shown = read(result) if result else latest()
-    output.write_text(page.render(shown, alike(shown)), encoding="utf-8")
+    output.write_text(page.render(shown, alike(shown), scale_up.parts_of(shown)), encoding="utf-8")
     typer.echo(f"Written to {output}")
 
 

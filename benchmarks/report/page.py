@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import jinja2
@@ -19,13 +19,17 @@ LOOKS = jinja2.Environment(
 )
 
 
-def render(result: Found, kept: Sequence[Found]) -> str:
-    """The page of `result`; `kept` are the results of its machine and profile, oldest first, for the history."""
+def render(result: Found, kept: Sequence[Found], beyond: Iterable[Part] = ()) -> str:
+    """The page of `result`; `kept` are the results of its machine and profile, oldest first, for the history.
+
+    `beyond` stands behind what was measured.
+    """
     findings = result["scenarios"]
     parts = [
         *_targets(findings),
         *map(scenario.part_of, findings),
         *_losses(findings),
+        *beyond,
         *history.parts_of(kept),
         _machine(result),
     ]

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 SERIES = [f"series-{number}" for number in range(8)]
 """Colours that are told apart; a ninth series begins again with the first."""
@@ -82,6 +82,8 @@ def lines(title: str, curves: Sequence[Curve], *, ticks: Mapping[float, str], lo
     if logarithmic:
         axes.set_xscale("log")
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:,g}")
     else:
         axes.set_ylim(bottom=0)
     axes.set_xticks(list(ticks), list(ticks.values()))

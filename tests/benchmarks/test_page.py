@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.report import scale
 from benchmarks.report.page import render
 from tests.benchmarks.browser import installed, tab
 from tests.benchmarks.made import finding, outcome, result
@@ -34,7 +35,7 @@ async def page(tmp_path):
     older = result(finding({"psql | zstd -1": BASE, "borealis copy": [0.8, 0.8, 0.8]}), at="2026-11-22T12:00:00+00:00")
     newer = result(FOUND, finding({"load alone": BASE}, scenario="end to end", measured=1.2))
     file = tmp_path / "page.html"
-    file.write_text(render(newer, [older, newer]), encoding="utf-8")
+    file.write_text(render(newer, [older, newer], scale.parts_of(newer, [0.01])), encoding="utf-8")
     async with tab() as opened:
         await opened.open(file)
         yield opened
@@ -54,9 +55,16 @@ async def test_every_number_and_verdict_stands_in_it(page):
         "Extract: lineitem",
         "End to end: lineitem",
         "What was lost",
+        "Past this machine",
         "History",
         "Machine and versions",
     ]
+
+
+async def test_what_was_not_measured_here_says_so(page):
+    told = await page.value("document.getElementById('past-this-machine').parentElement.innerText")
+    assert "Simulated, not measured" in told
+    assert "0.01 TB by functions" in told
 
 
 async def test_plots_hold_their_words_as_text(page):
@@ -97,7 +105,7 @@ async def test_a_phone_shows_it_light_or_dark_without_scrolling_sideways(page, s
 
 def test_the_commands_take_results_by_name(tmp_path):
     for name, at in (("old", "2026-11-22T12:00:00+00:00"), ("new", "2026-11-23T12:00:00+00:00")):
-        (tmp_path / name).write_text(json.dumps(result(FOUND, at=at)), encoding="utf-8")
+        (tmp_path / name).write_text(json.dumps(result(replace(FOUND, dataset="wide"), at=at)), encoding="utf-8")
     command = [sys.executable, "-m", "benchmarks"]
     files = [str(tmp_path / name) for name in ("old", "new", "page.html")]
     told = subprocess.run([*command, "compare", *files[:2]], cwd=ROOT, check=True, capture_output=True, text=True)
