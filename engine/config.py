@@ -46,10 +46,6 @@ def _mib(size: int) -> str:
     return f"{size / MIB:,.0f} MiB"
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Source(Section):
     """The PostgreSQL database that is read, with a role that needs nothing but SELECT."""
 
@@ -168,47 +164,56 @@ class Target(Section):
 class Limits(Section):
     """How hard a run may work. Bytes may be written with a unit: "128MiB"."""
 
-    readers: int = Field(
-        default_factory=lambda: min(max(2 * _cores(), 2), 8),
+    readers: int | None = Field(
+        default=None,
         ge=1,
         le=64,
-        description="Connections that read at once. Default: twice the cores, at least 2, at most 8.",
+        description="Connections that read at once; without it chosen: twice the cores, as far as memory and "
+        "`source.connections_max` go, and fewer where earlier runs show that the line takes no more.",
     )
-    loaders: int = Field(
-        default_factory=lambda: min(max(_cores(), 2), 4),
+    loaders: int | None = Field(
+        default=None,
         ge=1,
         le=64,
-        description="Connections that load at once. Default: the cores, at least 2, at most 4.",
+        description="Connections that load at once; without it chosen: the cores, 2 to 4, and up to 8 where readers "
+        "waited for loaders in earlier runs.",
     )
     queue: int = Field(
         default=2, ge=0, le=64, description="Staged-ready files that may wait between readers and loaders."
     )
-    file_bytes_max: ByteSize = Field(
-        default=ByteSize(512 * MIB),
+    file_bytes_max: ByteSize | None = Field(
+        default=None,
         ge=MIB,
         le=5 * 1024 * MIB,
-        description="Bytes of CSV in one staged file; compressed it is about a third of that, and Snowflake advises "
-        "100 to 250 MB.",
+        description="Bytes of CSV in one staged file; without it what is 150 MiB compressed, where Snowflake advises "
+        "100 to 250 MB, as far as the disk goes.",
     )
     chunk_bytes: ByteSize | None = Field(
         default=None,
         ge=8192,
-        description="Bytes of table that one chunk covers; without it derived from the size of the table.",
+        description="Bytes of table that one chunk covers; without it chosen: one file, of a size that weighs what "
+        "files cost against the wait for the last one.",
     )
     spool_bytes_max: ByteSize | None = Field(
         default=None,
         ge=MIB,
         description="Bytes of disk that files in flight may take, (readers + queue + loaders) x file_bytes_max; "
-        "limits that cannot fit are refused. Without it there is no such check.",
+        "limits that cannot fit are refused. Without it what is free counts.",
     )
     spool_dir: FilePath | None = Field(
         default=None, description="Directory of files in flight; without it a private temporary directory."
     )
-    codec: Literal["gzip", "zstd"] = Field(
-        default="gzip", description="Compression of staged files; `zstd` where the network is slow."
+    codec: Literal["gzip", "zstd"] | None = Field(
+        default=None,
+        description="Compression of staged files; without it gzip, and zstd where earlier runs show that the line was "
+        "the limit.",
     )
-    compression_level: int = Field(
-        default=1, ge=0, le=19, description="Level of the codec: gzip 0 to 3 (isal's), zstd 1 to 19."
+    compression_level: int | None = Field(
+        default=None,
+        ge=0,
+        le=19,
+        description="Level of the codec: gzip 0 to 3 (isal's), zstd 1 to 19; without it 1, and more where earlier runs "
+        "show that the line was the limit.",
     )
     attempts: int = Field(
         default=4, ge=1, le=20, description="Tries of a step that failed in passing, the first included."
@@ -240,19 +245,18 @@ class Limits(Section):
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
-        if self.codec == "gzip" and self.compression_level > 3:
+        if self.codec != "zstd" and (self.compression_level or 0) > 3:
             raise ValueError('compression_level is at most 3 with gzip; lower it, or set codec = "zstd"')
-        if self.spool_bytes_max is not None and self.bytes_in_flight_max > self.spool_bytes_max:
+        if not (self.readers and self.loaders and self.file_bytes_max and self.spool_bytes_max):
+            return self  # what is chosen fits
+        in_flight = (self.readers + self.queue + self.loaders) * self.file_bytes_max
+        if in_flight > self.spool_bytes_max:
             raise ValueError(
                 f"({self.readers} readers + {self.queue} queue + {self.loaders} loaders) x file_bytes_max "
-                f"{_mib(self.file_bytes_max)} is {_mib(self.bytes_in_flight_max)}, over spool_bytes_max "
+                f"{_mib(self.file_bytes_max)} is {_mib(in_flight)}, over spool_bytes_max "
                 f"{_mib(self.spool_bytes_max)}; lower file_bytes_max or readers, or raise spool_bytes_max"
             )
         return self
-
-    @property
-    def bytes_in_flight_max(self) -> int:
-        return (self.readers + self.queue + self.loaders) * self.file_bytes_max
 
 
 class State(Section):
@@ -305,16 +309,14 @@ class Config(Section):
     @field_validator("limits")
     @classmethod
     def _within_connections(cls, limits: Limits, info: ValidationInfo) -> Limits:
-        """Readers that nobody asked for are fewer where connections are scarce."""
         source = info.data.get("source")
-        if source is None or source.connections_max is None or limits.readers < source.connections_max:
-            return limits
-        if "readers" in limits.model_fields_set:
+        most = source.connections_max if source else None
+        if most is not None and limits.readers is not None and limits.readers >= most:
             raise ValueError(
                 f"{limits.readers} readers and the snapshot's connection are more than source.connections_max "
-                f"{source.connections_max}; lower readers, or raise connections_max"
+                f"{most}; lower readers, or raise connections_max"
             )
-        return limits.model_copy(update={"readers": source.connections_max - 1})
+        return limits
 
     def resolve(
         self, relations: Sequence[Relation], names: Sequence[str] = (), group: str | None = None

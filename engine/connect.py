@@ -15,9 +15,11 @@ import orjson
 from engine.config import Config
 from engine.deadline import Deadline
 from engine.logins import source_logins, target_logins
+from engine.machine import bounds_of
 from engine.source.connection import Address
 from engine.sql.target import SESSION_PARAMETERS, ExternalStage, Names, create_database
 from engine.target.session import FixedParameters, LoginParameters, SessionPool
+from engine.tuning import LOADERS_MAX
 
 if TYPE_CHECKING:
     from engine.stage.s3 import S3Stage
@@ -41,7 +43,7 @@ async def bucket_of(config: Config) -> AsyncIterator[S3Stage | None]:
     from engine import aws  # noqa: PLC0415 - it takes 0.2 s, which who needs no bucket need not wait
     from engine.stage.s3 import S3Stage  # noqa: PLC0415
 
-    async with aws.client("s3", config.aws.region, connections=2 * config.limits.readers) as client:
+    async with aws.client("s3", config.aws.region, connections=2 * bounds_of(config).readers_max) as client:
         yield S3Stage(client, stage.url, part_bytes=stage.part_bytes, kms_key=stage.kms_key)
 
 
@@ -131,7 +133,7 @@ def _pool(config: Config, parameters: dict[str, Any], logins: LoginParameters) -
     target = config.target
     is_local = target.local is not None
     place = f"the embedded warehouse in {target.local}" if is_local else f"Snowflake ({target.host or target.account})"
-    return SessionPool(parameters, place, config.limits.loaders + 2, logins)
+    return SessionPool(parameters, place, (config.limits.loaders or LOADERS_MAX) + 2, logins)
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from engine.connect import addresses
 from engine.deadline import HANDOVER_S_MAX, HANDOVER_SHARE, Deadline
 from engine.errors import BorealisError, LeaseError, RefusedError
 from engine.kept import SharedRun, Status, change, fail_table, failure_of, shared_run, slots_of_run
+from engine.machine import bounds_of
 from engine.model import Receipt
 from engine.outset import Outset, anew, joined
 from engine.pipeline import added
@@ -163,7 +164,7 @@ async def _prepare(made: Parts, outset: Outset, record: SharedRun, *, full: bool
                 await run.forget()
             outset.receipts.append(run.receipt)
 
-    await in_turns(outset.runs, made.config.limits.readers, prepare)
+    await in_turns(outset.runs, bounds_of(made.config).readers_max, prepare)
     return await change(
         made.state,
         made.run_id,
@@ -243,7 +244,7 @@ async def work(config: Config, run_id: str, group: int, *, observer: Observer, d
                 copied, missing = await _copy(made, run, chunks)
                 done, left = done + copied, left + missing
 
-        await in_turns(zip(outset.runs, chunks_of, strict=True), config.limits.readers, copy)
+        await in_turns(zip(outset.runs, chunks_of, strict=True), bounds_of(config).readers_max, copy)
         status: Literal["COMPLETE", "PARTIAL"] = "PARTIAL" if left else "COMPLETE"
         return {
             "status": status, "run_id": run_id, "chunks_done": done, "chunks_left": left,

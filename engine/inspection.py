@@ -15,12 +15,12 @@ from engine.checksum import source_checksum, target_checksum
 from engine.config import Config
 from engine.connect import addresses
 from engine.errors import BorealisError
-from engine.model import Field
+from engine.model import SUFFIXES, Field
 from engine.plan import TablePlan
 from engine.runs import plans_of
 from engine.source.connection import Address, Translated
 from engine.source.facts import facts
-from engine.spool import SUFFIXES, compressor
+from engine.spool import compressor
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.sql.source import END
@@ -107,7 +107,7 @@ _PROBE = Field("probe", "PROBE", "VARCHAR", select="probe", quoted=True)
 
 async def _try_stage(made: Parts, details: list[str]) -> None:
     """Writes to the bucket and lets the target load from it, as a run does; nothing of it stays."""
-    target, bucket, codec = made.target, made.bucket, made.config.limits.codec
+    target, bucket, codec = made.target, made.bucket, made.config.limits.codec or "gzip"
     assert bucket is not None
     run_id, name = f"{made.run_id}_0", f"probe.{SUFFIXES[codec]}"
     names, folder, landing = target.names, target.folder(run_id), landing_name(_PROBE.target, run_id)

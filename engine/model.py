@@ -139,6 +139,43 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """A number that was chosen, or fixed, and why, as a receipt tells it."""
+
+    setting: str
+    """Of `[limits]`."""
+    value: int | str
+    why: str
+    """In words that a user of the settings understands."""
+    source: str
+    """Where the number comes from: a setting, `cores`, `memory`, `disk`, `table`, `deadline`, or `history`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How one table is copied by this process."""
+
+    readers: int = 1
+    loaders: int = 1
+    chunk_bytes: int = 2**62
+    """Bytes of table in one chunk."""
+    file_bytes_max: int = 2**62
+    """Bytes of CSV in one staged file."""
+    codec: str = "gzip"
+    level: int = 1
+    decisions: tuple[Decision, ...] = ()
+    """Why, one for each of the above."""
+
+
+SUFFIXES = {"gzip": "csv.gz", "zstd": "csv.zst"}
+"""Of a staged file's name, by codec."""
+
+
+def codec_of(name: str) -> str:
+    return next(codec for codec, suffix in SUFFIXES.items() if name.endswith(suffix))
+
+
+@dataclass(frozen=True, slots=True)
 class StagedFile:
     """A whole compressed file of one chunk, not yet in a table."""
 
@@ -186,6 +223,10 @@ class Receipt:
     functions: int = 1
     """Functions, or processes, that worked on it one after another."""
     notes: list[str] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+    """How it was copied and why: `{"setting", "value", "why", "source"}` each (engine.tuning)."""
+    backed_off: list[dict[str, Any]] = field(default_factory=list)
+    """What the source was spared meanwhile: `{"at", "signal", "what", "from", "to"}` each (engine.source.governor)."""
     prediction: dict[str, Any] = field(default_factory=dict)
     """What was expected (engine.predict), and under `happened` the same of what was."""
     error: dict[str, Any] | None = None

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -18,16 +18,16 @@ import anyio
 from engine.config import Config, Resolved
 from engine.connect import addresses
 from engine.errors import BorealisError, LeaseError, RefusedError
-from engine.foresight import foreseen
+from engine.foresight import foresight
 from engine.kept import Kept, SharedRun, Slot, slots_of, slots_of_run
+from engine.machine import bounds_of
 from engine.model import Mode, Receipt
 from engine.pipeline import Limits
-from engine.plan import TablePlan, biggest_first
+from engine.plan import TablePlan, biggest_first, tuned
 from engine.preflight import Choice
 from engine.replicate import Observer, Replication, Shared, fail
 from engine.source.catalogue import Relation
 from engine.source.snapshot import Snapshot, open_snapshot
-from engine.spool import SpoolSettings
 from engine.sql import target as target_sql
 from engine.sql.target import landing_name
 from engine.stage.disk import DiskSinks
@@ -35,6 +35,7 @@ from engine.state.port import Lease, State
 from engine.sweep import sweep
 from engine.target.snowflake import folder_of
 from engine.tasks import Unwrapped
+from engine.tuning import files_in_flight
 from engine.wiring import Opened, Parts, Refused, Wanted, choose_tables, opened, target_key, unreadable
 
 LOOK_AGAIN_S = 0.5
@@ -95,10 +96,10 @@ async def anew(
             return
         await made.target.prepare_ground()
         beats = heartbeats(made.state, leases.values(), made.config.state.lease_s / 3)
-        async with opened(made.config, made.target, chosen, refused) as found, beats:
+        async with opened(made, chosen, refused) as found, beats:
             with _shared(made, found.snapshot, observer) as shared:
                 outset.snapshot = found.snapshot
-                outset.runs = await _planned(made.config, shared, found, leases, slots, full=wanted.full)
+                outset.runs = await _planned(shared, found, leases, slots, full=wanted.full)
                 outset.receipts += [_refusal(made, each) for each in found.refused]
                 await _open_readers(found.snapshot, outset.runs)
                 yield outset
@@ -147,7 +148,7 @@ async def _acquired(made: Parts, key: str, run_id: str) -> Lease:
 
 
 async def _planned(
-    config: Config, shared: Shared, found: Opened, leases: dict[str, Lease], slots: dict[str, Slot], *, full: bool
+    shared: Shared, found: Opened, leases: dict[str, Lease], slots: dict[str, Slot], *, full: bool
 ) -> list[Replication]:
     """A run for each table that has a plan; it goes on with a kept one where that is of use."""
     began = time.monotonic()
@@ -156,7 +157,6 @@ async def _planned(
     previous = await sweep(target, state, found.catalogue, found.choices, kept_ids)
     plans, refused = await found.plan_all(full=full)
     found.refused.extend(refused)
-    plans = await foreseen(config, state, plans, limit_s=shared.deadline.limit_s)
     choices = {choice.label: choice for choice in found.choices}
     seconds = round((time.monotonic() - began) / max(1, len(plans)), 3)
     runs = []
@@ -169,6 +169,7 @@ async def _planned(
                           receipt_of(shared, choice, plan.mode, run_id))  # fmt: skip
         run.receipt.notes = list(plan.notes)
         run.receipt.lag_seconds, run.receipt.prediction = plan.lag_s, dict(plan.prediction)
+        run.receipt.decisions = [asdict(each) for each in plan.tuning.decisions]
         run.receipt.seconds["plan"] = seconds
         runs.append(run)
     return runs
@@ -215,17 +216,20 @@ async def joined(made: Parts, record: SharedRun, observer: Observer, *, works: b
     source, _ = addresses(made.config)
     beats = heartbeats(made.state, () if works else leases.values(), made.config.state.lease_s / 3)
     try:
-        async with open_snapshot(source, tables, made.config.limits.readers, record.baton) as snapshot, beats:
+        known = await foresight(made.config, made.state, leases, made.deadline.limit_s)
+        readers = bounds_of(made.config).readers_max
+        async with open_snapshot(source, tables, readers, record.baton) as snapshot, beats:
             with _shared(made, snapshot, observer) as shared:
                 outset.snapshot = snapshot
                 for key, lease in leases.items():
                     each = kept[key]
+                    tuning = known.tuning(each.plan.target_name, each.plan.table.bytes_total, each.plan.mode)
+                    plan = tuned(each.plan, tuning)
                     receipt = receipt_of(shared, each.choice, each.plan.mode, each.run_id)
                     receipt.notes, receipt.lag_seconds = list(each.plan.notes), each.plan.lag_s
                     receipt.prediction = dict(each.plan.prediction)
-                    run = Replication(
-                        shared, each.choice, each.plan, lease, each.run_id, slots[key], each.previous, receipt
-                    )
+                    receipt.decisions = [asdict(each) for each in plan.tuning.decisions]
+                    run = Replication(shared, each.choice, plan, lease, each.run_id, slots[key], each.previous, receipt)
                     outset.runs.append(run)
                 outset.runs.sort(key=lambda run: -run.plan.table.bytes_total)
                 await _open_readers(snapshot, outset.runs)
@@ -240,12 +244,12 @@ async def joined(made: Parts, record: SharedRun, observer: Observer, *, works: b
 @contextmanager
 def _shared(made: Parts, snapshot: Snapshot, observer: Observer) -> Iterator[Shared]:
     config = made.config.limits
-    limits = Limits(config.readers, config.loaders, config.queue, config.attempts)
+    within = bounds_of(made.config)
+    limits = Limits(within.readers_max, within.loaders_max, config.queue, config.attempts)
     with _spool_directory(made.config) as directory:
         sinks = made.bucket or DiskSinks(Path(directory))
-        settings = SpoolSettings(sinks, config.file_bytes_max, config.codec, config.compression_level)
-        tokens = anyio.Semaphore(limits.files_max)
-        yield Shared(made.run_id, snapshot, made.target, made.state, limits, settings, tokens, observer, made.deadline)
+        tokens = anyio.Semaphore(files_in_flight(made.config, within))
+        yield Shared(made.run_id, snapshot, made.target, made.state, limits, sinks, tokens, observer, made.deadline)
 
 
 def _spool_directory(config: Config) -> tempfile.TemporaryDirectory[str]:

@@ -183,7 +183,8 @@ class Pipeline:
     async def _announce(self, ready: MemoryObjectSendStream[StagedFile], file: StagedFile) -> None:
         self._assembly.announced(file)
         try:
-            await ready.send(file)
+            with self.phases.timed("wait"):
+                await ready.send(file)
         except BaseException:
             self._forget(file)
             raise

@@ -6,26 +6,15 @@ import hashlib
 import heapq
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from engine.errors import RefusedError
-from engine.model import Chunk, Field, Leaf, Mode, Table, Tid
+from engine.model import Chunk, Field, Leaf, Mode, Table, Tid, Tuning
 
 PAGE_BYTES = 8192
 LINES_A_PAGE_MAX = 291
 """Rows that fit on a page of 8 KiB at the most (PostgreSQL: MaxHeapTuplesPerPage)."""
-CHUNK_BYTES_MIN = 16 * 2**20
-"""Below this a chunk's own costs (a statement, a file, a COPY) show: about 5 ms against 60 ms of reading."""
-CHUNK_BYTES_MAX = 512 * 2**20
-"""CSV is about as long as its heap and compresses to a third: files of 100 to 250 MB, as Snowflake advises."""
-CHUNKS_A_READER = 8
-"""Enough chunks that the last reader to finish wastes little: one eighth of its work at most."""
-
-
-def chunk_bytes(table: Table, readers: int) -> int:
-    """The bytes of relation that one chunk should cover."""
-    return max(CHUNK_BYTES_MIN, min(CHUNK_BYTES_MAX, table.bytes_total // (readers * CHUNKS_A_READER)))
 
 
 def split(table: Table, chunk_bytes_max: int) -> tuple[Chunk, ...]:
@@ -226,6 +215,8 @@ class TablePlan:
     lag_s: float | None = None
     """Of an incremental table: seconds by which what is known to be complete is behind the clock."""
     notes: tuple[str, ...] = ()
+    tuning: Tuning = field(default=Tuning(), compare=False)
+    """How this process copies it."""
     prediction: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What it is expected to take and to cost, as engine.predict tells it."""
 
@@ -266,8 +257,22 @@ class TablePlan:
             "window": None if self.window is None else {"low": self.window.low, "high": self.window.high},
             "changes": self.evolution.notes() if self.target_exists else [],
             "notes": list(self.notes),
+            "decisions": [asdict(each) for each in self.tuning.decisions],
             "prediction": dict(self.prediction),
         }
+
+
+def tuned(plan: TablePlan, tuning: Tuning) -> TablePlan:
+    """The plan, copied so; with no more readers and loaders than it has chunks for."""
+    most = {"readers": plan.readers_max, "loaders": len(plan.chunks)}
+    decisions = tuple(
+        replace(each, value=most[each.setting], why="a chunk each: the table has no more", source="table")
+        if each.setting in most and int(each.value) > most[each.setting]
+        else each
+        for each in tuning.decisions
+    )
+    readers, loaders = min(tuning.readers, most["readers"]), min(tuning.loaders, most["loaders"])
+    return replace(plan, tuning=replace(tuning, readers=readers, loaders=loaders, decisions=decisions))
 
 
 def assign(plans: Sequence[TablePlan], groups: int) -> list[list[list[int]]]:

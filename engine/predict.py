@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from engine.model import Receipt
-from engine.plan import CHUNK_BYTES_MIN, TablePlan
+from engine.model import Mode, Receipt
+from engine.plan import TablePlan
+from engine.tuning import CHUNK_BYTES_MIN
 
 # --- defaults, where no run has been measured --------------------------------------------------------------------
 
@@ -133,13 +134,26 @@ class Rates:
     csv_share: float = CSV_SHARE
     fixed_s: float = FIXED_S
     publish_s: float = PUBLISH_S
+    held: float = 0.0
+    """Of the time of readers, the share that they waited for loaders to take a file."""
+    readers_busy: float = 0.0
+    loaders_busy: float = 0.0
+    """How many were at work at once, waiting included."""
+    line: float = 0.0
+    """Compressed bytes a second that left for the stage, where that is what loaders did most of the time; else 0."""
+    codec: str = "gzip"
+    level: int = 1
+    """With which the files were made."""
+
+    @property
+    def is_measured(self) -> bool:
+        return self.based_on != "defaults"
 
 
 def predict(plan: TablePlan, own: Iterable[Mapping[str, Any]], otherwise: Rates, means: Means) -> Prediction:
     """`own`: receipts of the table, newest first; `otherwise`: what holds where none of them measured anything."""
-    mine = [each for each in own if _is_measured(each) and each["mode"] == plan.mode][:HISTORY]
+    rates, mine = known(own, otherwise, plan.mode)
     whole = [each["bytes_read"] for each in mine if each["status"] == "COMPLETE"]
-    rates = rates_of(mine, f"{_counted(len(mine), 'run')} {OWN}") if mine else otherwise
     bytes_table = sum(chunk.bytes_estimate for chunk in plan.chunks)
     changes = plan.window is not None and plan.window.low is not None
     read = median(whole) if changes and whole else bytes_table * rates.csv_share
@@ -175,6 +189,12 @@ def predict(plan: TablePlan, own: Iterable[Mapping[str, Any]], otherwise: Rates,
     )
 
 
+def known(own: Iterable[Mapping[str, Any]], otherwise: Rates, mode: Mode) -> tuple[Rates, Sequence[Mapping[str, Any]]]:
+    """The rates that hold for a table, and those of its own receipts that they are made of."""
+    mine = [each for each in own if _is_measured(each) and each["mode"] == mode][:HISTORY]
+    return (rates_of(mine, f"{_counted(len(mine), 'run')} {OWN}") if mine else otherwise), mine
+
+
 def of_all(receipts: Iterable[Mapping[str, Any]]) -> Rates:
     """From the newest receipts of all tables: of a table of few bytes no rate means anything."""
     big = [each for each in receipts if _is_measured(each) and each["bytes_copied"] >= CHUNK_BYTES_MIN]
@@ -198,7 +218,26 @@ def rates_of(receipts: Sequence[Mapping[str, Any]], based_on: str) -> Rates:
         csv_share=middle(lambda each, _: _csv(each), CSV_SHARE),
         fixed_s=middle(lambda _, seconds: _fixed(seconds), FIXED_S),
         publish_s=middle(lambda _, seconds: seconds.get("publish", 0.0), PUBLISH_S),
+        held=median(_rate(each["seconds"].get("wait", 0.0), each["seconds"].get("read")) for each in receipts),
+        readers_busy=middle(lambda _, seconds: seconds.get("read", 0.0) / seconds["copy"], 0.0),
+        loaders_busy=middle(
+            lambda _, seconds: (seconds.get("put", 0.0) + seconds.get("load", 0.0)) / seconds["copy"], 0.0
+        ),
+        line=middle(_line, 0.0),
+        codec=str(_decided(receipts[0], "codec", "gzip")),
+        level=int(_decided(receipts[0], "compression_level", 1)),
     )
+
+
+def _line(receipt: Mapping[str, Any], seconds: Mapping[str, float]) -> float:
+    if seconds.get("put", 0.0) < seconds.get("load", 0.0):
+        return 0.0
+    return _rate(receipt["bytes_copied"] * _staged(receipt), seconds["copy"])
+
+
+def _decided(receipt: Mapping[str, Any], setting: str, default: str | int) -> str | int:
+    found = [each["value"] for each in receipt.get("decisions", ()) if each["setting"] == setting]
+    return found[0] if found else default
 
 
 def happened(receipt: Receipt, elapsed_s: float, memory_mb: int) -> dict[str, Any]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from engine.config import Config, Resolved, TableOptions
 from engine.errors import RefusedError
-from engine.model import Column, Field, Mode, Table
+from engine.model import Column, Field, Mode, Table, Tuning
 from engine.plan import (
     Complete,
     Cursor,
     Evolution,
     TablePlan,
     Window,
-    chunk_bytes,
     cursor_of,
     evolve,
     split,
+    tuned,
 )
 from engine.source.connection import Translated
 from engine.source.horizon import Horizon
@@ -79,8 +79,15 @@ def choose(resolved: Resolved, table: Table, catalogue: TargetCatalogue, target_
 class Preflight:
     """Turns choices into plans, with the questions that only a look at the rows can answer."""
 
-    def __init__(self, config: Config, snapshot: Snapshot, horizon: Horizon | None, streamed: frozenset[str]) -> None:
-        self._limits = config.limits
+    def __init__(
+        self,
+        config: Config,
+        snapshot: Snapshot,
+        horizon: Horizon | None,
+        streamed: frozenset[str],
+        tune: Callable[[str, int, Mode], Tuning],
+    ) -> None:
+        self._tune = tune
         self._names = config.target
         self._snapshot = snapshot
         self._horizon = horizon
@@ -274,9 +281,9 @@ class Preflight:
         self._refuse_frozen(choice, evolution)
         publish = self._publish(choice, mode, evolution)
         whole_leaves = mode == "incremental" and window is not None and window.cursor.name in choice.table.indexed
-        size = self._limits.chunk_bytes or chunk_bytes(choice.table, self._limits.readers)
-        chunks = split(choice.table, 2**62 if whole_leaves else size)
-        return TablePlan(
+        tuning = self._tune(choice.target_name, choice.table.bytes_total, mode)
+        chunks = split(choice.table, 2**62 if whole_leaves else tuning.chunk_bytes)
+        plan = TablePlan(
             table=choice.table,
             fields=fields,
             target_name=choice.target_name,
@@ -291,6 +298,7 @@ class Preflight:
             lag_s=self._horizon.lag_s + choice.options.cursor_lag_s if window and self._horizon else None,
             notes=tuple(notes),
         )
+        return tuned(plan, tuning)
 
     def _publish(self, choice: Choice, mode: Mode, evolution: Evolution) -> str:
         wanted = choice.options.publish

@@ -199,6 +199,13 @@ def show_plans(plans: Sequence[Mapping[str, Any]], to: Console) -> None:
             row |= {**functions, "workers": told["fan_out"]["functions"], "cents": 100 * told["dollars"]["total"]}
         rows.append(row)
     show_rows(rows, to, (*shown, "s", "functions", "workers", "cents"))
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for each in plans:
+        for decision in each.get("decisions", ()):
+            alike.setdefault(tuple(decision.values()), []).append(each["table"])
+    for (setting, value, why, _), tables in alike.items():
+        of = _one_line(tables[0]) if len(tables) == 1 else f"{len(tables)} tables"
+        to.print(Text(f"  {of}: {setting} {_cell(value)}: {why}"))
 
 
 def show_verification(results: Sequence[Mapping[str, Any]], to: Console) -> None:

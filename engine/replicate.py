@@ -31,6 +31,7 @@ from engine.spool import SpoolSettings
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.sql.target import landing_name
+from engine.stage.port import Sinks
 from engine.state.port import Lease, State
 from engine.target.snowflake import Target
 
@@ -55,7 +56,7 @@ class Shared:
     target: Target
     state: State
     limits: Limits
-    spool: SpoolSettings
+    sinks: Sinks
     tokens: anyio.Semaphore
     observer: Observer
     deadline: Deadline
@@ -309,15 +310,15 @@ class Replication:
         self, plan: TablePlan, landing: str, run_id: str, progress: Progress, chunks: Sequence[Chunk]
     ) -> Pipeline:
         """`run_id` is the name in the ledger and on the stage: one for each table that is loaded."""
-        shared = self.shared
+        shared, tuning = self.shared, self.plan.tuning
         return Pipeline(
             plan=plan,
             run_id=run_id,
             landing=shared.target.names.ours(landing),
             snapshot=shared.snapshot,
             target=shared.target,
-            settings=shared.spool,
-            limits=shared.limits,
+            settings=SpoolSettings(shared.sinks, tuning.file_bytes_max, tuning.codec, tuning.level),
+            limits=replace(shared.limits, readers=tuning.readers, loaders=tuning.loaders),
             tokens=shared.tokens,
             progress=progress,
             deadline=shared.deadline,

@@ -12,8 +12,9 @@ import anyio
 from engine.config import Config
 from engine.deadline import Deadline
 from engine.errors import BorealisError, RefusedError
-from engine.foresight import compared, foreseen
+from engine.foresight import compared
 from engine.kept import SharedRun, change, failure_of, shared_run
+from engine.machine import bounds_of
 from engine.model import Receipt
 from engine.outset import Outset, anew, heartbeats, joined
 from engine.plan import TablePlan
@@ -37,9 +38,8 @@ Successor = Callable[[str], Awaitable[None]]
 
 async def plans_of(config: Config, wanted: Wanted) -> list[TablePlan | Refused]:
     """What a run would do now."""
-    async with looking(config, wanted) as (made, found):
+    async with looking(config, wanted) as (_, found):
         plans, refused = await found.plan_all(full=wanted.full)
-        plans = await foreseen(config, made.state, plans)
         return [*plans.values(), *found.refused, *refused]
 
 
@@ -144,7 +144,7 @@ def places_max(config: Config) -> int | None:
     Two are kept for holders of a snapshot that read nothing, of which there are two while they pass the baton.
     """
     connections = config.source.connections_max
-    return None if connections is None else max(1, (connections - HOLDERS_MAX) // (config.limits.readers + 1))
+    return None if connections is None else max(1, (connections - HOLDERS_MAX) // (bounds_of(config).readers_max + 1))
 
 
 @asynccontextmanager
@@ -205,7 +205,7 @@ async def run_all(made: Parts, outset: Outset) -> list[Receipt]:
     async def replicate(run: Replication) -> None:
         receipts.append(await _replicate(made, outset, run))
 
-    await in_turns(outset.runs, made.config.limits.readers, replicate)
+    await in_turns(outset.runs, bounds_of(made.config).readers_max, replicate)
     with anyio.CancelScope(shield=True):
         await outset.sweep()
     return receipts

@@ -15,6 +15,8 @@ from engine.config import Config, Resolved, TableOptions
 from engine.connect import addresses, bucket_of, names_of, sessions
 from engine.deadline import Deadline
 from engine.errors import RefusedError, SourceError
+from engine.foresight import Foresight, foresight
+from engine.machine import bounds_of
 from engine.model import Field, Mode
 from engine.plan import TablePlan
 from engine.preflight import Choice, Preflight, choose, number_cursors
@@ -90,7 +92,6 @@ async def parts(config: Config, run_id: str = "", deadline: Deadline | None = No
         target = Target(
             names_of(config),
             pool,
-            codec=config.limits.codec,
             transient=config.target.transient,
             attempts=config.limits.attempts,
             deadline=deadline,
@@ -111,6 +112,7 @@ class Opened:
     snapshot: Snapshot
     target: Target
     preflight: Preflight
+    foresight: Foresight
     catalogue: TargetCatalogue
     choices: list[Choice] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
@@ -122,7 +124,7 @@ class Opened:
 
         async def plan(choice: Choice) -> None:
             try:
-                plans[choice.label] = await self.preflight.plan(choice, full=full)
+                plans[choice.label] = self.foresight.foreseen(await self.preflight.plan(choice, full=full))
             except RefusedError as error:
                 refused.append(Refused(choice.label, choice.target_name, choice.options.mode, error.faults))
             except SourceError as error:
@@ -184,16 +186,20 @@ async def _horizon(config: Config, chosen: Sequence[tuple[Resolved, Relation]]) 
 
 @asynccontextmanager
 async def opened(
-    config: Config, target: Target, chosen: Sequence[tuple[Resolved, Relation]], refused: list[Refused]
+    made: Parts, chosen: Sequence[tuple[Resolved, Relation]], refused: list[Refused]
 ) -> AsyncIterator[Opened]:
+    config, target = made.config, made.target
     horizon = await _horizon(config, chosen)
+    targets = [target_key(config, each) for each, _ in chosen]
+    known = await foresight(config, made.state, targets, made.deadline.limit_s)
     source, _ = addresses(config)
-    async with open_snapshot(source, [relation for _, relation in chosen], config.limits.readers) as snapshot:
+    readers = bounds_of(config).readers_max
+    async with open_snapshot(source, [relation for _, relation in chosen], readers) as snapshot:
         refused += _busy(chosen, snapshot.busy)
         tables = await snapshot.tables([relation for _, relation in chosen if relation.oid not in snapshot.busy])
         catalogue = await target.catalogue()
-        preflight = Preflight(config, snapshot, horizon, catalogue.streamed)
-        found = Opened(snapshot, target, preflight, catalogue, refused=refused)
+        preflight = Preflight(config, snapshot, horizon, catalogue.streamed, known.tuning)
+        found = Opened(snapshot, target, preflight, known, catalogue, refused=refused)
         for each, relation in chosen:
             if relation.oid in snapshot.busy:
                 continue
@@ -214,7 +220,7 @@ async def looking(config: Config, wanted: Wanted) -> AsyncIterator[tuple[Parts, 
         chosen = await choose_tables(config, wanted)
         refused = unreadable(chosen)
         await made.target.prepare_ground()
-        async with opened(config, made.target, chosen, refused) as found:
+        async with opened(made, chosen, refused) as found:
             yield made, found
 
 

@@ -137,9 +137,9 @@ async def _extraction(config: Config, event: BenchmarkEvent, deadline: Deadline)
 async def _extract(
     config: Config, plan: TablePlan, snapshot: Snapshot, directory: Path, deadline: Deadline
 ) -> Extracted:
-    limits = config.limits
-    settings = SpoolSettings(DiskSinks(directory), limits.file_bytes_max, limits.codec, limits.compression_level)
-    how_hard = Limits(limits.readers, limits.loaders, limits.queue, limits.attempts)
+    limits, tuning = config.limits, plan.tuning
+    settings = SpoolSettings(DiskSinks(directory), tuning.file_bytes_max, tuning.codec, tuning.level)
+    how_hard = Limits(tuning.readers, tuning.loaders, limits.queue, limits.attempts)
     return await extract(plan, snapshot, settings, how_hard, deadline=deadline)
 
 

@@ -9,15 +9,20 @@ import os
 import sys
 import time
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import protocol
-from engine.config import Limits as ConfiguredLimits
+from engine import config as settings
+from engine.config import Config
 from engine.extraction import extract
-from engine.model import StagedFile, Table
+from engine.foresight import Foresight
+from engine.machine import bounds_of, machine
+from engine.model import StagedFile, Table, Tuning
 from engine.pipeline import Limits
-from engine.plan import Evolution, TablePlan, chunk_bytes, split
+from engine.plan import Evolution, TablePlan, split, tuned
+from engine.predict import Rates
 from engine.source import catalogue
 from engine.source.connection import Address, connected
 from engine.source.snapshot import open_snapshot
@@ -25,8 +30,6 @@ from engine.spool import SpoolSettings
 from engine.sql.source import END, needs_end
 from engine.stage.disk import DiskSinks
 from engine.typemap import map_table
-
-DEFAULTS = ConfiguredLimits()
 
 
 def argv(dsn: str, table: str, *, reader: str = "copy", codec: str = "gzip") -> list[str]:
@@ -39,19 +42,22 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("--dsn", "--table", "--reader", "--codec", "--into"):
         parser.add_argument(name, required=True)
-    parser.add_argument("--readers", type=int, default=DEFAULTS.readers)
+    parser.add_argument("--readers", type=int)
     asked = parser.parse_args()
     protocol.run(lambda: asyncio.run(_extracted(asked)))
 
 
 async def _extracted(asked: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
+    config = _config(asked)
+    readers = bounds_of(config).readers_max
     address = Address(asked.dsn)
     async with connected(address) as connection:
         relations = [r for r in await catalogue.relations(connection) if r.name == asked.table]
-    async with open_snapshot(address, relations, asked.readers) as snapshot:
+    async with open_snapshot(address, relations, readers) as snapshot:
         (table,) = (await snapshot.tables(relations)).values()
-        plan = _plan(table, asked.reader, asked.readers)
+        tuning = Foresight(config, machine(config), {}, Rates(), inf).tuning("", table.bytes_total, "full")
+        plan = _plan(table, asked.reader, tuning)
         planned = time.monotonic()
         into = Path(asked.into)
         spool = into.with_name("spool")
@@ -59,8 +65,8 @@ async def _extracted(asked: argparse.Namespace) -> dict[str, Any]:
         found = await extract(
             plan,
             snapshot,
-            SpoolSettings(DiskSinks(spool), DEFAULTS.file_bytes_max, asked.codec, DEFAULTS.compression_level),
-            Limits(asked.readers, DEFAULTS.loaders, DEFAULTS.queue, attempts=1),
+            SpoolSettings(DiskSinks(spool), tuning.file_bytes_max, tuning.codec, tuning.level),
+            Limits(plan.tuning.readers, plan.tuning.loaders, config.limits.queue, attempts=1),
             keep=partial(_keep, into),
         )
     fields = [field.source for field in plan.fields] + [END] * needs_end(plan.fields)
@@ -72,19 +78,32 @@ async def _extracted(asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _plan(table: Table, reader: str, readers: int) -> TablePlan:
-    return TablePlan(
+def _config(asked: argparse.Namespace) -> Config:
+    """As a run that was never measured has it; of the target nothing is used."""
+    return settings.parse(
+        {
+            "source": {"dsn": asked.dsn},
+            "target": {"local": ".", "database": "NONE", "schema": "NONE"},
+            "tables": [{"name": "*.*"}],
+            "limits": {"codec": asked.codec, **({"readers": asked.readers} if asked.readers else {})},
+        }
+    )
+
+
+def _plan(table: Table, reader: str, tuning: Tuning) -> TablePlan:
+    plan = TablePlan(
         table=table,
         fields=map_table(table, {}, {}).fields,
         target_name=table.name.upper(),
         mode="full",
         publish="swap",
         key=(),
-        chunks=split(table, chunk_bytes(table, readers)),
+        chunks=split(table, tuning.chunk_bytes),
         evolution=Evolution(),
         target_exists=False,
         reader=reader,
     )
+    return tuned(plan, tuning)
 
 
 def _keep(directory: Path, file: StagedFile) -> None:

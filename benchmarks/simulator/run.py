@@ -16,9 +16,9 @@ from typing import Any
 
 from benchmarks.simulator.copying import Copied, Copying, Function
 from benchmarks.simulator.world import World
-from engine import predict
+from engine import predict, tuning
 from engine.model import Leaf, Table
-from engine.plan import PAGE_BYTES, chunk_bytes, split
+from engine.plan import PAGE_BYTES, split
 
 ROUND_S = 1.0
 """The state machine between two steps, and the answer of one. Assumed."""
@@ -128,7 +128,10 @@ def chunks_of(world: World, table_bytes: int, chunk_bytes_max: int | None = None
     """CSV bytes of the chunks that the engine would cut the table into, biggest first."""
     leaf = Leaf(1, "public", "t", "r", max(1, table_bytes // PAGE_BYTES), table_bytes)
     table = Table(1, "public", "t", "r", (), (), (leaf,))
-    chunks = split(table, chunk_bytes_max or chunk_bytes(table, world.readers))
+    csv, share = table_bytes * world.costs.csv_share, world.costs.staged_share
+    rounds = tuning.rounds_of(csv, world.readers, tuning.LOADERS_DEFAULT_MAX, share, predict.PUT_BYTES_S)
+    chosen = max(tuning.CHUNK_BYTES_MIN, table_bytes // (rounds * world.readers))
+    chunks = split(table, chunk_bytes_max or chosen)
     return [chunk.bytes_estimate * world.costs.csv_share for chunk in chunks]
 
 

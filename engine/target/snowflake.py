@@ -13,7 +13,7 @@ import stamina
 from engine.deadline import Deadline
 from engine.errors import LeaseError, StageError
 from engine.ledger import Loaded, WholeChunk, check_copy, check_noted
-from engine.model import StagedFile
+from engine.model import StagedFile, codec_of
 from engine.plan import TablePlan
 from engine.retrying import retrying
 from engine.sql import target as sql
@@ -90,7 +90,6 @@ class Target:
         names: Names,
         sessions: SessionPool,
         *,
-        codec: str,
         transient: bool,
         attempts: int,
         deadline: Deadline,
@@ -100,7 +99,6 @@ class Target:
         self.names = names
         self.sessions = sessions
         self.transient = transient
-        self._codec = codec
         self._attempts = attempts
         self._bucket = bucket
         self._deadline = deadline
@@ -165,7 +163,7 @@ class Target:
     async def put(self, run_id: str, file: StagedFile) -> None:
         """Uploads a file into the run's folder. Repeating it overwrites the same bytes."""
         assert file.path is not None
-        statement = sql.put(self.names, self.folder(run_id), str(file.path), self._codec)
+        statement = sql.put(self.names, self.folder(run_id), str(file.path), codec_of(file.name))
         doing = f"cannot upload a staged file of chunk {file.chunk}"
         async for attempt in self.retrying():
             with attempt:
@@ -191,7 +189,7 @@ class Target:
                     if files:
                         copy = sql.copy_into(
                             self.names, table, plan.fields, self.folder(run_id), files,
-                            codec=self._codec, force=not first,
+                            codec=codec_of(files[0]), force=not first,
                         )  # fmt: skip
                         statements.append((copy, ()))
                     first = False

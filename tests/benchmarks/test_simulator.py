@@ -12,6 +12,7 @@ from benchmarks.simulator.run import NeverEndsError, chunks_of, grouped, simulat
 from benchmarks.simulator.telling import degrees
 from benchmarks.simulator.world import GBIT, INSTANCES, Costs, Instance, World, costs_of, scaled
 from engine import predict
+from engine.tuning import STAGED_FILE_BYTES_MAX
 
 COSTS = Costs("a test", client_cpu_s=0.5, backend_cpu_s=1.0, row_bytes=157, staged_share=0.29)
 ENDLESS = Instance("endless", 1e6, 1e6 * GBIT)
@@ -141,7 +142,7 @@ def test_a_round_ends_before_the_function_is_killed():
 
 def test_chunks_are_those_of_the_engine_and_groups_hold_about_as_many_bytes():
     sizes = chunks_of(STEADY, TB)
-    assert max(sizes) <= 512 * 2**20
+    assert max(sizes) <= STAGED_FILE_BYTES_MAX / STEADY.costs.staged_share
     groups = [sum(group) for group in grouped(sizes, 64)]
     assert max(groups) - min(groups) <= max(sizes)
     assert sum(groups) == pytest.approx(TB * COSTS.csv_share, rel=1e-3)

@@ -61,7 +61,7 @@ def default_in_words(field: FieldInfo) -> str:
         return "required"
     default = field.default
     if field.default_factory is not None:
-        return "derived" if field.annotation is int else "none"
+        return "none"
     if default is None or default == ():
         return "none"
     if isinstance(default, bool):

@@ -10,14 +10,11 @@ from hypothesis import strategies as st
 from engine.errors import RefusedError
 from engine.model import Column, Field, Leaf, Table, TypeRef
 from engine.plan import (
-    CHUNK_BYTES_MAX,
-    CHUNK_BYTES_MIN,
     PAGE_BYTES,
     Evolution,
     TablePlan,
     accommodates,
     assign,
-    chunk_bytes,
     cursor_of,
     evolve,
     split,
@@ -77,13 +74,6 @@ def test_a_page_that_points_to_more_than_a_chunk_is_split_by_its_lines():
     assert len(chunks) >= 20
     assert max(chunk.bytes_estimate for chunk in chunks) <= 512 * 2**20
     assert {chunk.first[0] for chunk in chunks} == {0, 1}
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"), [(0, CHUNK_BYTES_MIN), (2**40, CHUNK_BYTES_MAX), (2**30, 2**30 // (4 * 8))]
-)
-def test_chunk_size_follows_the_table_within_its_bounds(size, expected):
-    assert chunk_bytes(table(leaf(1, size=size)), readers=4) == expected
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from engine import predict
 from engine.model import Leaf, Receipt, Table
-from engine.plan import PAGE_BYTES, Cursor, Evolution, TablePlan, Window, chunk_bytes, split
+from engine.plan import PAGE_BYTES, Cursor, Evolution, TablePlan, Window, split
 from engine.predict import Means
+from engine.tuning import CHUNK_BYTES_MIN
 
 MEANS = Means(readers=4, workers=8)
 GB = 10**9
@@ -18,7 +19,7 @@ GB = 10**9
 def plan_of(size: int, *, publish: str = "swap", low: str | None = None) -> TablePlan:
     leaf = Leaf(1, "public", "t", "r", max(1, size // PAGE_BYTES), size)
     table = Table(1, "public", "t", "r", (), (), (leaf,))
-    chunks = split(table, chunk_bytes(table, 4))
+    chunks = split(table, max(CHUNK_BYTES_MIN, size // 32))
     window = Window(Cursor("at", "timestamptz"), low, None, bounded=False, nulls=False) if low else None
     mode = "incremental" if low else "full"
     return TablePlan(table, (), "T", mode, publish, (), chunks, Evolution(), target_exists=True, window=window)
