@@ -287,6 +287,17 @@ def test_unknown_options_are_refused(house: House, change: tuple[str, str]) -> N
         house.copy(table, form=FORMAT.replace(*change))
 
 
+def test_a_large_file_with_line_feeds_in_its_texts_loads_whole(house: House) -> None:
+    """A file is one sequence of records however many readers it keeps busy."""
+    table = house.table('"A" NUMBER(10,0), "B" VARCHAR')
+    rows = 1_000_000
+    house.put("".join(f'{n},"{n % 10}\n1,""x"",a text of some length\n"\n' for n in range(rows)))
+    assert house.copy(table)[0][2:4] == (rows, rows)
+    assert house.run(f'SELECT COUNT(*), SUM("A"), COUNT(DISTINCT "B") FROM {table}') == [
+        (rows, rows * (rows - 1) // 2, 10)
+    ]
+
+
 def test_a_large_field_loads(house: House) -> None:
     """A text of many megabytes with quotes and line feeds is read whole."""
     text = 'x"\n' * 4_000_000

@@ -72,12 +72,13 @@ def _refused(attempt: Attempt, cursor: Cursor, file: StagedFile) -> SqlError | N
     lines = " + ".join(
         f"coalesce(strlen(c{i + 1}) - strlen(replace(c{i + 1}, chr(10), '')), 0)" for i in range(load.fields)
     )
+    source = attempt.reader([file.path], load.codec(file.name))
     try:
         row = cursor.execute(
             f"SELECT n, line, bad, CASE bad {value} END FROM (SELECT *, row_number() OVER () AS n, "
             f"coalesce(sum(1 + {lines}) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) + 1 "
             f"+ {load.skip} AS line, "
-            f"CASE {which} END AS bad FROM {attempt.reader([file])}) WHERE bad IS NOT NULL ORDER BY n LIMIT 1"
+            f"CASE {which} END AS bad FROM {source}) WHERE bad IS NOT NULL ORDER BY n LIMIT 1"
         ).fetchone()
     except duckdb.Error:
         return None

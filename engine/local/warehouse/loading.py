@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import zstandard
 from duckdb.func import ARROW
-from isal import igzip
 from sqlglot import exp
 
 from engine.local.warehouse import blame, casts, query, stage
@@ -26,11 +25,14 @@ from engine.local.warehouse.catalog import Column, Entry, quote
 from engine.local.warehouse.faults import Again, SqlError, syntax, unsupported
 from engine.local.warehouse.session import Cursor, Session
 from engine.local.warehouse.stage import StagedFile, Stages
+from engine.local.warehouse.unpacking import blocks, unpack
 from engine.local.warehouse.wire import COPY, Result, message, rows
 from engine.local.warehouse.words import StageRef, Words, literal
 
 FILES_MAX = 1_000
 RECORD_BYTES_MAX = 300_000_000  # a text of 128 MB whose quotes are doubled, and the rest of its row
+
+GROUP_BYTES_MAX = 256 << 20  # compressed; two groups are on disk unpacked, at three to four times that
 
 _ANY = 987_654_321  # stands for the one field of an expression while it is compiled
 
@@ -86,6 +88,14 @@ class Load:
     fields: int = 0  # of a record
     padded: bool = False
     values: list[str] = field(default_factory=list)  # the items in DuckDB's words
+
+    @property
+    def delimiter(self) -> str:
+        return self.form["FIELD_DELIMITER"]
+
+    @property
+    def encloses(self) -> bool:
+        return self.form.get("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE") == '"'
 
     def codec(self, name: str) -> str:
         given = self.form.get("COMPRESSION", "AUTO")
@@ -228,32 +238,15 @@ def _field(number: int) -> exp.Column:
 def _fields_of(file: StagedFile, load: Load) -> int:
     """Fields of a file's first record."""
     count, inside = 1, False
-    with _opened(file.path, load.codec(file.name)) as source:
-        while block := source.read(1 << 16):
-            for byte in re.findall(rb'["\n]|' + re.escape(load.form["FIELD_DELIMITER"].encode()), block):
-                if byte == b'"':
-                    inside = not inside
-                elif not inside and byte == b"\n":
-                    return count
-                elif not inside:
-                    count += 1
+    for block in blocks(file, load.codec(file.name)):
+        for found in re.finditer(rb'["\n]|' + re.escape(load.delimiter.encode()), block):
+            if found[0] == b'"':
+                inside = not inside
+            elif not inside and found[0] == b"\n":
+                return count
+            elif not inside:
+                count += 1
     return count
-
-
-@contextmanager
-def _opened(path: Path, codec: str) -> Iterator[IO[bytes]]:
-    try:
-        if codec == "gzip":
-            with igzip.IGzipFile(path) as unpacked:  # type: ignore[no-untyped-call]
-                yield unpacked  # type: ignore[misc]
-        elif codec == "zstd":
-            with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as source:
-                yield source
-        else:
-            with path.open("rb") as source:
-                yield source
-    except (igzip.BadGzipFile, zstandard.ZstdError, EOFError):
-        raise SqlError(100076, "22000", f"Data is corrupted, not able to decompress file '{path.name}'") from None
 
 
 class Attempt:
@@ -264,6 +257,7 @@ class Attempt:
         self.files = files
         self.stages = stages
         self.wide = False
+        self.unpacked = True
         self.typed: list[str] | None = None  # DuckDB's type of each value
 
     def step(self, cursor: Cursor) -> list[tuple[object, ...]]:
@@ -275,21 +269,16 @@ class Attempt:
         known = dict(cursor.execute(f"SELECT file, etag FROM sf.loads WHERE id = {load.table.id}").fetchall())
         todo = [f for f in self.files if load.force or known.get(f.name) != f.etag]
         counted: Counter[str] = Counter()
-        with ThreadPoolExecutor(2) as pool:
-            whole = [pool.submit(stage.check_whole, f, load.codec(f.name)) for f in todo]
-            try:
-                for codec in sorted({load.codec(f.name) for f in todo}):
-                    same = [f for f in todo if load.codec(f.name) == codec]
-                    for group in [[f] for f in same] if self.wide else [same]:
-                        counted.update(self._insert(cursor, group))
-            except duckdb.Error as error:
-                for check in whole:
-                    check.result()
-                if self._learn(error):
-                    raise Again from None
-                raise
-            for check in whole:
-                check.result()
+        try:
+            if self.unpacked:
+                self._load_unpacked(cursor, todo, counted)
+            else:
+                for file in todo:
+                    self._insert(cursor, {file.path: file.name}, load.codec(file.name), counted)
+        except duckdb.Error as error:
+            if self._learn(error):
+                raise Again from None
+            raise
         if todo:
             values = ", ".join(
                 f"({load.table.id}, {literal(f.name)}, {f.size}, {literal(f.etag)}, {counted[f.name]}, now())"
@@ -304,8 +293,32 @@ class Attempt:
             for f in self.files
         ]  # fmt: skip
 
+    def _load_unpacked(self, cursor: Cursor, todo: list[StagedFile], counted: Counter[str]) -> None:
+        """File by file where records are huge, else as many at once as keep the cores busy; the next are unpacked
+        meanwhile.
+        """
+        load, cores = self.load, os.cpu_count() or 2
+        groups = [todo[n : n + 1] for n in range(len(todo))] if self.wide else list(_groups(todo))
+        cuts = not self.wide and not load.skip and load.fields > 1 and load.encloses and len(load.delimiter) == 1
+
+        with TemporaryDirectory(dir=self.stages.incoming) as folder, ThreadPoolExecutor(cores) as pool:
+
+            def unpacked(group: list[StagedFile]) -> list[tuple[StagedFile, Future[list[Path]]]]:
+                delimiter = load.delimiter if cuts and len(group) < 2 * cores else None
+                return [(f, pool.submit(unpack, f, load.codec(f.name), Path(folder), delimiter)) for f in group]
+
+            ahead = [unpacked(group) for group in groups[:1]]
+            for number in range(len(groups)):
+                ahead += [unpacked(group) for group in groups[number + 1 : number + 2]]
+                parts = {path: file.name for file, made in ahead.pop(0) for path in made.result()}
+                self._insert(cursor, parts, "none", counted)
+                for path in parts:
+                    path.unlink()
+
     def _learn(self, error: Exception) -> bool:
-        """Whether the error tells how to read the file: records are longer, or of other lengths, than thought."""
+        """Whether the error tells how to read the file: records are longer, or of other lengths, than thought; or
+        that it must be read as it is, for the place of its fault.
+        """
         text = str(error)
         # a record longer than the reader's buffer is told as a wrong number of columns, too
         if not self.wide and re.search("[Mm]aximum line size|max_line_size|unterminated quote|Number of Columns", text):
@@ -316,26 +329,27 @@ class Attempt:
             self.load.fields = max(self.load.fields, int(found[1]))
             self.load.padded = True
             return True
-        return False
+        was, self.unpacked = self.unpacked, False
+        return was
 
-    def _insert(self, cursor: Cursor, files: list[StagedFile]) -> dict[str, int]:
+    def _insert(self, cursor: Cursor, parts: dict[Path, str], codec: str, counted: Counter[str]) -> None:
+        """`parts`: the name of the staged file that each belongs to, whose rows are counted."""
         load = self.load
         names = ", ".join(quote(c.name) for c in load.columns)
-        several = len(files) > 1
+        several = len(parts) > 1
         key = uuid.uuid4().hex
-        source = self.reader(files, filename=several)
+        source = self.reader(list(parts), codec, filename=several)
         where = f" WHERE sf_count('{key}', f)" if several else ""
         sql = (
             f"INSERT INTO {load.table.physical} ({names}) SELECT {', '.join(self._values(cursor))} FROM {source}{where}"
         )
-        with COUNTS.open(key) as counted:
+        with COUNTS.open(key) as seen:
             row = cursor.execute(sql).fetchone()
         total = int(row[0]) if row else 0
-        if not several:
-            return {files[0].name: total}
-        found = {f.name: counted[str(f.path)] for f in files}
+        found = {path: seen[str(path)] for path in parts} if several else dict.fromkeys(parts, total)
         assert sum(found.values()) == total, "the counts of the files must add up to what was inserted"
-        return found
+        for path, name in parts.items():
+            counted[name] += found[path]
 
     def _values(self, cursor: Cursor) -> list[str]:
         load = self.load
@@ -361,23 +375,34 @@ class Attempt:
             value = f"nullif({value}, {literal(null)})"
         return value
 
-    def reader(self, files: list[StagedFile], *, filename: bool = False) -> str:
+    def reader(self, paths: list[Path], codec: str, *, filename: bool = False) -> str:
         load = self.load
         columns = ", ".join(f"'c{i + 1}': 'VARCHAR'" for i in range(load.fields))
-        enclosed = load.form.get("FIELD_OPTIONALLY_ENCLOSED_BY", "NONE")
-        quoting = "quote = '\"', escape = '\"'" if enclosed == '"' else "quote = '', escape = ''"
+        quoting = "quote = '\"', escape = '\"'" if load.encloses else "quote = '', escape = ''"
         more = ", null_padding = true" if load.padded else ""
         more += ", filename = 'f'" if filename else ""
         if self.wide:
             more += f", max_line_size = {RECORD_BYTES_MAX}, buffer_size = {RECORD_BYTES_MAX}"
         return (
-            f"read_csv({casts.text_list([str(f.path) for f in files])}, columns = {{{columns}}}, auto_detect = false, "
-            f"header = false, delim = {literal(load.form['FIELD_DELIMITER'])}, {quoting}, nullstr = '', "
+            f"read_csv({casts.text_list([str(path) for path in paths])}, columns = {{{columns}}}, auto_detect = false, "
+            f"header = false, delim = {literal(load.delimiter)}, {quoting}, nullstr = '', "
             f"allow_quoted_nulls = false, new_line = '\\n', strict_mode = true, skip = {load.skip}, "
             # in a file DuckDB's parallel reader takes line feeds in texts for ends of records; files are side by side
             "parallel = false, "
-            f"compression = '{load.codec(files[0].name)}'{more})"
+            f"compression = '{codec}'{more})"
         )
+
+
+def _groups(files: list[StagedFile]) -> Iterator[list[StagedFile]]:
+    """At most so many that what they are unpacked to fits a small disk."""
+    group: list[StagedFile] = []
+    for file in files:
+        if group and sum(f.size for f in group) + file.size > GROUP_BYTES_MAX:
+            yield group
+            group = []
+        group.append(file)
+    if group:
+        yield group
 
 
 class _Counts:

@@ -7,7 +7,6 @@ import hashlib
 import re
 import shutil
 import uuid
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,18 +14,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import zstandard
-from isal import isal_zlib
-
 from engine.local.warehouse import bucket
 from engine.local.warehouse.catalog import Entry
-from engine.local.warehouse.faults import SqlError, syntax, unsupported
+from engine.local.warehouse.faults import syntax, unsupported
 from engine.local.warehouse.session import Session
 from engine.local.warehouse.wire import Result, rows
 from engine.local.warehouse.words import StageRef, Words, stage_reference, unquote
 
 _PUT = re.compile(r"\s*PUT\s+('(?:[^'\\]|\\.|'')*'|\S+)\s+('(?:[^'\\]|\\.|'')*'|\S+)(.*)$", re.IGNORECASE | re.DOTALL)
-_BLOCK_BYTES = 1 << 20
 _COMPRESSED = {"gz", "zst", "bz2", "br", "deflate", "raw_deflate"}  # what the connectors leave as it is
 
 
@@ -190,46 +185,3 @@ def remove(session: Session, words: Words, stages: Stages) -> Result:
     found = stages.list(stage, reference.path, str(pattern) if pattern else None)
     stages.delete(found)
     return rows(0, ["name", "result"], [(file.shown(stage), "removed") for file in found])
-
-
-def check_whole(file: StagedFile, codec: str) -> None:
-    """Read a compressed file to its end: DuckDB checks neither gzip's checksum nor that a zstd frame is complete."""
-    try:
-        if codec == "gzip":
-            _gzip(file.path)
-        elif codec == "zstd":
-            _zstd(file.path)
-    except (isal_zlib.error, zlib.error, zstandard.ZstdError, EOFError):  # type: ignore[misc]
-        raise SqlError(100076, "22000", f"Data is corrupted, not able to decompress file '{file.name}'") from None
-
-
-def _gzip(path: Path) -> None:
-    reader = isal_zlib.decompressobj(wbits=31)
-    with path.open("rb") as source:
-        while block := source.read(_BLOCK_BYTES):
-            while block:
-                reader.decompress(block)
-                block = reader.unused_data
-                if reader.eof:
-                    if not block:
-                        break
-                    reader = isal_zlib.decompressobj(wbits=31)  # the next member
-            if reader.eof and source.peek(1):
-                reader = isal_zlib.decompressobj(wbits=31)
-    if not reader.eof:
-        raise EOFError
-
-
-def _zstd(path: Path) -> None:
-    reader = zstandard.ZstdDecompressor().decompressobj()
-    with path.open("rb") as source:
-        while block := source.read(_BLOCK_BYTES):
-            while block:
-                reader.decompress(block)
-                block = reader.unused_data if reader.eof else b""
-                if reader.eof and block:
-                    reader = zstandard.ZstdDecompressor().decompressobj()
-            if reader.eof and source.peek(1):
-                reader = zstandard.ZstdDecompressor().decompressobj()
-    if not reader.eof:
-        raise EOFError
