@@ -61,7 +61,8 @@ def raising(guard: Guard, number: int) -> str:
 def _years(type_name: str, first: str, end: str) -> Guard:
     """The target refuses the text of the others: `infinity`, `0001-12-07 BC`, `20107-05-10` (errors 100035, 100040)."""
     inside = f"({{}} >= '{first}'::{type_name} AND {{}} < '{end}'::{type_name})"
-    return Guard(inside, (("infinity", "NOT isfinite({})"), ("year", f"(isfinite({{}}) AND NOT {inside})")), raises=None)
+    losses = (("infinity", "NOT isfinite({})"), ("year", f"(isfinite({{}}) AND NOT {inside})"))
+    return Guard(inside, losses, raises=None)
 
 
 # The target's years: 0001 to 9999; before 1582 both calendars are the proleptic Gregorian.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.sql import source, target
 from engine.typemap import ColumnPolicy
 from tests.integration.test_types import CONVERTED, EXACT, NOT_LOST
-from tests.integration.typed_rows import copied, mapped, parsed, printed, reading
+from tests.integration.typed_rows import csv_of, mapped, parsed, printed, reading
 
 UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
 """An example takes half a second: shrinking thirty columns would take minutes, and the assertion names its column."""
@@ -162,8 +162,7 @@ async def source_side(dsn, types, rows, policies):
         await connection.executemany(f"INSERT INTO typed VALUES ({values})", rows)
         chosen = {f"c{n}": ColumnPolicy(policies[n % len(policies)]) for n in range(len(types))}
         fields = (await mapped(connection, "pg_temp.typed", chosen)).fields
-        query = source.copy_select(fields, "FROM pg_temp.typed ORDER BY ctid")
-        csv = await copied(connection, query, source.quoted_columns(fields))
+        csv = await csv_of(connection, fields, "FROM pg_temp.typed ORDER BY ctid")
         sums = await connection.fetchrow(source.checksum(fields, "FROM pg_temp.typed"))
         compared = [f.canonical_source for f in fields if f.canonical_source]
         canonical = await connection.fetch(f"SELECT {', '.join(compared)} FROM pg_temp.typed")

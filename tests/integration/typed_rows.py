@@ -69,8 +69,15 @@ def parsed(csv: bytes) -> list[list[str | None]]:
 
 async def staged(connection, name: str, fields: Sequence[Field]) -> list[list[str | None]]:
     """What the engine would stage of each row, without the end mark."""
-    csv = await copied(connection, sql.copy_select(fields, f"FROM {name} ORDER BY ctid"), sql.quoted_columns(fields))
-    return [row[: len(fields)] for row in parsed(csv)]
+    return [row[: len(fields)] for row in parsed(await csv_of(connection, fields, f"FROM {name} ORDER BY ctid"))]
+
+
+async def csv_of(connection, fields: Sequence[Field], rows: str) -> bytes:
+    """The same bytes, whichever of the two readers brings them."""
+    csv = await copied(connection, sql.copy_select(fields, rows), sql.quoted_columns(fields))
+    lines = [record[0] for record in await connection.fetch(sql.line_select(fields, rows))]
+    assert b"\n".join([*lines, b""]) == csv
+    return csv
 
 
 async def printed(connection, name: str) -> list[list[str | None]]:
