@@ -72,9 +72,10 @@ def _tree(pid: int) -> list[int]:
 def _children(pid: int) -> list[int]:
     """As the kernel lists them for each thread: to search all processes of the machine every 20 ms would be seen."""
     found: list[int] = []
-    for tasks in (PROC / str(pid) / "task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += map(int, tasks.read_text(encoding="ascii").split())
+    with contextlib.suppress(OSError):
+        for thread in (PROC / str(pid) / "task").iterdir():
+            with contextlib.suppress(OSError):
+                found += map(int, (thread / "children").read_text(encoding="ascii").split())
     return found
 
 
