@@ -100,7 +100,13 @@ def _losses(findings: Sequence[Found]) -> Iterator[Part]:
 
 
 def _machine(result: Found) -> Part:
-    contenders = [contender for finding in result["scenarios"] for contender in finding["contenders"]]
-    theirs = {name: version for contender in contenders for name, version in contender["versions"].items()}
     asked = {name: result[name] for name in ("commit", "profile", "scale", "rounds")}
-    return Part("Machine and versions", facts={**result["machine"], **asked, **theirs, **result["versions"]})
+    theirs = {
+        contender["name"]: ", ".join(f"{name} {version}" for name, version in contender["versions"].items())
+        for finding in result["scenarios"]
+        for contender in finding["contenders"]
+    }
+    rows = [Row([text(name), text(versions)]) for name, versions in theirs.items() if versions]
+    tables = [Table("What each contender ran", [Column("Contender"), Column("Versions", "text")], rows)] if rows else []
+    facts = {**result["machine"], **asked, **result["versions"]}
+    return Part("Machine and versions", facts=facts, tables=tables)

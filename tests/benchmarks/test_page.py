@@ -48,6 +48,7 @@ async def test_every_number_and_verdict_stands_in_it(page):
         assert f"{contender['ratio_to_base']:.2f} ×" in words
     assert HOSTILE in words
     assert {"infinity becomes empty", "failed: exit code 1", "statements a table"} <= set(re.split(r"[\t\n]", words))
+    assert "made 1.0" in words
     assert ("met" in words, "missed" in words) == (True, True)
     titles = await page.value("[...document.querySelectorAll('h2')].map((title) => title.innerText)")
     assert titles == [
