@@ -3,7 +3,7 @@
     plan_round   starts a holder where there is none, and waits until it has planned          a function, each round
     hold         plans every table, prepares the landing tables, holds the snapshot           a function, then its next
     work         copies the chunks of one group in that snapshot                              many functions
-    finish       copies what workers left, as time permits; gates, publishes, receipts        a function, each round
+    finish       copies what workers left, if it is little; gates, publishes, receipts        a function, each round
 
 What they share is the record of the run and the plans in the state; what is done, the ledger at the target tells.
 """
@@ -23,12 +23,24 @@ from engine.config import Config
 from engine.connect import addresses
 from engine.deadline import HANDOVER_S_MAX, HANDOVER_SHARE, Deadline
 from engine.errors import BorealisError, LeaseError, RefusedError
-from engine.kept import SharedRun, Status, change, fail_table, failure_of, shared_run, slots_of_run
+from engine.kept import (
+    SharedRun,
+    Status,
+    Worked,
+    change,
+    fail_table,
+    failure_of,
+    note_worked,
+    shared_run,
+    slots_of_run,
+    worked,
+)
+from engine.ledger import Loaded
 from engine.machine import bounds_of
 from engine.model import Receipt
 from engine.outset import Outset, anew, joined
 from engine.pipeline import added
-from engine.plan import assign
+from engine.plan import assign, left_of_groups
 from engine.replicate import Observer, Replication, fail
 from engine.runs import Successor, alone, attempted, pass_on, places_max, reading, receipt_json, run_all, the_record
 from engine.source.snapshot import Snapshot, SnapshotLostError, open_snapshot
@@ -40,6 +52,8 @@ from engine.wiring import Parts, Wanted, parts
 LOOK_S = 0.5
 """How often a record is looked at by those who wait for it to change."""
 AGE_EVERY_S = 10.0
+ROUND_S = 30.0
+"""What another round of workers costs beside their copying: three starts of functions that may be cold."""
 
 
 # --- plan a round -----------------------------------------------------------------------------------------------
@@ -245,12 +259,21 @@ async def work(config: Config, run_id: str, group: int, *, observer: Observer, d
                 done, left = done + copied, left + missing
 
         await in_turns(zip(outset.runs, chunks_of, strict=True), bounds_of(config).readers_max, copy)
+        await note_worked(made.state, run_id, group, _measured(outset.runs))
         status: Literal["COMPLETE", "PARTIAL"] = "PARTIAL" if left else "COMPLETE"
         return {
             "status": status, "run_id": run_id, "chunks_done": done, "chunks_left": left,
             "bytes_read": sum(run.receipt.bytes_copied for run in outset.runs),
             "seconds": added([run.phases for run in outset.runs]),
         }  # fmt: skip
+
+
+def _measured(runs: Sequence[Replication]) -> dict[str, Worked]:
+    return {
+        run.run_id: {"functions": 1, "bytes_copied": run.receipt.bytes_copied, "seconds": added([run.phases])}
+        for run in runs
+        if run.receipt.bytes_copied
+    }
 
 
 async def _copy(made: Parts, run: Replication, chunks: Sequence[int]) -> tuple[int, int]:
@@ -283,7 +306,7 @@ async def finish(
         record = (await shared_run(made.state, run_id))[0] or SharedRun(run_id, "FAILED")
         if record.status in ("ENDED", "FAILED"):
             return record.status, list(record.receipts)
-        receipts = await _finished(made, record, observer) if record.tables else []
+        receipts = await _finished(made, record, observer, last=last) if record.tables else []
         if receipts is None:
             return "PARTIAL", list(record.receipts)
         done = [receipt_json(receipt) for receipt in receipts if receipt.status != "PARTIAL"]
@@ -302,13 +325,30 @@ async def finish(
         return "FAILED", list(everything)
 
 
-async def _finished(made: Parts, record: SharedRun, observer: Observer) -> list[Receipt] | None:
+async def _finished(made: Parts, record: SharedRun, observer: Observer, *, last: bool) -> list[Receipt] | None:
     """A receipt for each table that is left; None where the snapshot is gone, and a new one must come first."""
     if record.baton is None:
         return None
     try:
         async with joined(made, record, observer) as outset:
+            measured = await worked(made.state, made.run_id)
+            for run in outset.runs:
+                run.receipt.workers = measured.get(run.run_id, {})
+            if not last:
+                outset.left_to_others = await _left_to_workers(outset.runs, record.groups)
             return await run_all(made, outset)
     except SnapshotLostError:
         await change(made.state, made.run_id, baton=None)
         return None
+
+
+async def _left_to_workers(runs: Sequence[Replication], groups: int) -> dict[str, Loaded]:
+    """What is loaded of each table that another round of workers copies sooner than one function, by run."""
+    loaded = {run.run_id: await run.shared.target.loaded(run.run_id) for run in runs}
+    plans = [run.plan for run in runs]
+    left = left_of_groups(plans, groups, [loaded[run.run_id].chunks for run in runs])
+    done = sum(chunk.bytes_estimate for plan in plans for chunk in plan.chunks) - sum(left)
+    worked_s = sum(run.receipt.workers.get("seconds", {}).get("copy", 0.0) for run in runs)
+    if not done or (sum(left) - max(left)) * worked_s / done < ROUND_S:
+        return {}
+    return {run.run_id: loaded[run.run_id] for run in runs if len(loaded[run.run_id].chunks) < len(run.plan.chunks)}

@@ -1,13 +1,14 @@
 """What is kept of a run so that another function can go on with it: each table's plan, and what functions share.
 
 `plan/SCHEMA.TABLE` is a table's unfinished run, one at most; `run/ID` is an invocation that several functions work
-on; `failed/RUN` is why a worker gave a table up. What was loaded is not kept here: the ledger at the target knows.
+on; `failed/RUN` is why a worker gave a table up; `worked/ID#GROUP` is what workers measured. What was loaded is not
+kept here: the ledger at the target knows.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -25,6 +26,9 @@ KEPT_S = 7 * 86_400.0
 """After that a document is of no use to anybody."""
 KEPT_H_MAX = 24.0
 """An older unfinished run is not worth its staged half: the table is loaded anew."""
+
+Worked = dict[str, Any]
+"""As `Receipt.workers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,36 @@ async def change(state: State, run_id: str, **changes: Any) -> SharedRun:
         value = _SHARED.dump_python(changed, mode="json")
         if await state.put(f"run/{run_id}", value, version=version, keep_s=KEPT_S):
             return changed
+
+
+# --- what workers measured ---------------------------------------------------------------------------------------
+
+
+async def note_worked(state: State, run_id: str, group: int, measured: Mapping[str, Worked]) -> None:
+    """Adds what a worker of this group has measured, by table run; the group is leased to it alone."""
+    name = f"worked/{run_id}#{group}"
+    found = await state.get(name)
+    before = found.value if found else {}
+    value = {run: _added([before[run], each] if run in before else [each]) for run, each in measured.items()}
+    await state.put(name, {**before, **value}, version=found.version if found else 0, keep_s=KEPT_S)
+
+
+async def worked(state: State, run_id: str) -> dict[str, Worked]:
+    """By table run, what all workers have measured."""
+    several: dict[str, list[Worked]] = {}
+    for name in await state.names(f"worked/{run_id}#"):
+        found = await state.get(name)
+        for run, each in found.value.items() if found else ():
+            several.setdefault(run, []).append(each)
+    return {run: _added(each) for run, each in several.items()}
+
+
+def _added(several: Sequence[Worked]) -> Worked:
+    seconds: dict[str, float] = {}
+    for phase, value in ((phase, value) for each in several for phase, value in each["seconds"].items()):
+        seconds[phase] = round(seconds.get(phase, 0.0) + value, 3)
+    copied = sum(each["bytes_copied"] for each in several)
+    return {"functions": sum(each["functions"] for each in several), "bytes_copied": copied, "seconds": seconds}
 
 
 async def fail_table(state: State, run_id: str, error: dict[str, Any]) -> None:

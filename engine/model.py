@@ -204,6 +204,9 @@ class Receipt:
     bytes_staged: int = 0
     bytes_copied: int = 0
     """Of bytes_read, what this function read: the bytes that `seconds` speak of."""
+    workers: dict[str, Any] = field(default_factory=dict)
+    """Of a fan-out: `{"functions", "bytes_copied", "seconds"}` of those that copied chunks beside this function, with
+    their seconds of copying added up."""
     chunks: int = 0
     chunks_left: int = 0
     """Of a PARTIAL run, for the next function."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from engine.connect import addresses
 from engine.errors import BorealisError, LeaseError, RefusedError
 from engine.foresight import foresight
 from engine.kept import Kept, SharedRun, Slot, slots_of, slots_of_run
+from engine.ledger import Loaded
 from engine.machine import bounds_of
 from engine.model import Mode, Receipt
 from engine.pipeline import Limits
@@ -58,6 +59,8 @@ class Outset:
     """Other functions work on the same run."""
     fans_out: bool = False
     """A table that this function has not the time for is left to a fan-out, untouched."""
+    left_to_others: Mapping[str, Loaded] = field(default_factory=dict)
+    """What is loaded of the table runs that other functions go on with, so that this one does not."""
     keeps_leases: bool = False
     """Unfinished tables stay leased to the run, for the function that goes on."""
 

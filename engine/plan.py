@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -285,6 +285,15 @@ def assign(plans: Sequence[TablePlan], groups: int) -> list[list[list[int]]]:
         groups_of[group][number].append(chunk)
         heapq.heappush(heap, (filled + size, group))
     return groups_of
+
+
+def left_of_groups(plans: Sequence[TablePlan], groups: int, loaded: Sequence[Container[int]]) -> list[int]:
+    """Bytes that each group has yet to copy; `loaded`: of each plan, the ids of its chunks that are."""
+    sizes = [{chunk.id: chunk.bytes_estimate for chunk in plan.chunks} for plan in plans]
+    return [
+        sum(sizes[n][chunk] for n, chunks in enumerate(group) for chunk in chunks if chunk not in loaded[n])
+        for group in assign(plans, groups)
+    ]
 
 
 def biggest_first(plans: Iterable[TablePlan]) -> list[TablePlan]:

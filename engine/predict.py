@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -34,9 +34,11 @@ STAGED_SHARE = 0.29
 CSV_SHARE = 0.97
 """CSV bytes by bytes of the table, TOAST included (benchmarks/results: 235.1 MB of 242.3 MB)."""
 FIXED_S = 10.0
-"""Login, plan, landing table and gates: a dozen statements at up to a second each. Assumed, not measured."""
+"""Login, plan, landing table and gates: a dozen statements at up to a second each. Assumed, until a run has measured
+it."""
 PUBLISH_S = 3.0
-"""A swap: two or three statements. Assumed, not measured. A merge or append adds its rows at LOAD_BYTES_S."""
+"""A swap: two or three statements. Assumed, until a run has measured it. A merge or append adds its rows at
+LOAD_BYTES_S."""
 
 LIMIT_S = 900.0
 """Of a function, Lambda's own."""
@@ -191,14 +193,22 @@ def predict(plan: TablePlan, own: Iterable[Mapping[str, Any]], otherwise: Rates,
 
 def known(own: Iterable[Mapping[str, Any]], otherwise: Rates, mode: Mode) -> tuple[Rates, Sequence[Mapping[str, Any]]]:
     """The rates that hold for a table, and those of its own receipts that they are made of."""
-    mine = [each for each in own if _is_measured(each) and each["mode"] == mode][:HISTORY]
+    mine = [each for each in map(_whole, own) if _is_measured(each) and each["mode"] == mode][:HISTORY]
     return (rates_of(mine, f"{_counted(len(mine), 'run')} {OWN}") if mine else otherwise), mine
 
 
 def of_all(receipts: Iterable[Mapping[str, Any]]) -> Rates:
-    """From the newest receipts of all tables: of a table of few bytes no rate means anything."""
-    big = [each for each in receipts if _is_measured(each) and each["bytes_copied"] >= CHUNK_BYTES_MIN]
-    return rates_of(big, _counted(len(big), "table")) if big else Rates()
+    """From the newest receipts of all tables. Of few bytes no rate means anything, but what does not depend on them."""
+    measured = [each for each in map(_whole, receipts) if _is_measured(each)]
+    big = [each for each in measured if each["bytes_copied"] >= CHUNK_BYTES_MIN]
+    rates = rates_of(big, _counted(len(big), "table")) if big else Rates()
+    fixed = [_fixed(each["seconds"]) for each in measured]
+    swaps = [each["seconds"].get("publish", 0.0) for each in measured if each["mode"] == "full"]
+    return replace(
+        rates,
+        fixed_s=median(fixed) if fixed else FIXED_S,
+        publish_s=median(known) if (known := [value for value in swaps if value]) else PUBLISH_S,
+    )
 
 
 def rates_of(receipts: Sequence[Mapping[str, Any]], based_on: str) -> Rates:
@@ -243,15 +253,16 @@ def _decided(receipt: Mapping[str, Any], setting: str, default: str | int) -> st
 def happened(receipt: Receipt, elapsed_s: float, memory_mb: int) -> dict[str, Any]:
     """What a prediction is held against, by the same prices. `elapsed_s`: since the first function began with it.
 
-    Functions are counted as if they had followed one another, each for this table alone; what each cost, its own
-    metrics tell.
+    Functions are counted as if they had followed one another, each for this table alone, and workers beside them by
+    their seconds of copying; what each cost, its own metrics tell.
     """
     copying_s = receipt.seconds.get("copy", 0.0) + receipt.seconds.get("publish", 0.0)
-    warehouse_s = copying_s if receipt.functions == 1 else elapsed_s
-    gb_s = elapsed_s * memory_mb / 1024
+    workers = receipt.workers.get("functions", 0)
+    warehouse_s = elapsed_s if receipt.functions > 1 or workers else copying_s
+    gb_s = (elapsed_s + receipt.workers.get("seconds", {}).get("copy", 0.0)) * memory_mb / 1024
     return {
         "seconds": round(elapsed_s, 3),
-        "functions": receipt.functions,
+        "functions": receipt.functions + workers,
         "lambda_gb_s": round(gb_s, 3),
         "privatelink_gb": round(receipt.bytes_staged / GB, 6),
         "warehouse_s": round(warehouse_s, 1),
@@ -296,6 +307,17 @@ def warehouse_size(times: float) -> str:
 
 
 # --- receipts ----------------------------------------------------------------------------------------------------
+
+
+def _whole(receipt: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With what workers copied as its own, so that its rate of copying is the mean of all functions that did."""
+    if not (workers := receipt.get("workers")):
+        return receipt
+    theirs, seconds = workers["seconds"], dict(receipt["seconds"])
+    for phase in ("read", "wait", "put", "load", "copy"):
+        seconds[phase] = seconds.get(phase, 0.0) + theirs.get(phase, 0.0)
+    seconds["total"] += theirs.get("copy", 0.0)
+    return {**receipt, "bytes_copied": receipt["bytes_copied"] + workers["bytes_copied"], "seconds": seconds}
 
 
 def _is_measured(receipt: Mapping[str, Any]) -> bool:

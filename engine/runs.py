@@ -221,6 +221,9 @@ async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
             await run.forget()
         elif made.deadline.is_over() or (outset.fans_out and _expected_s(run) > made.deadline.remaining_s()):
             await run.leave("not begun: there was too little time")
+        elif run.run_id in outset.left_to_others:
+            loaded = await run.copy(outset.left_to_others[run.run_id], only=())
+            await run.leave(f"{len(run.plan.chunks) - len(loaded.chunks)} chunks are left to the next round of workers")
         else:
             outset.observer.table_started(receipt.table, len(run.plan.chunks), run.plan.table.bytes_total)
             with span("table", table=receipt.table, table_run_id=run.run_id):
