@@ -258,7 +258,7 @@ def verify(
 
 @command
 def status(names: Names = None, *, config: ConfigFile = None, as_json: AsJson = False) -> int:
-    """Show watermarks, last receipts, leases and lag."""
+    """Show watermarks, last receipts, leases and lag, and how far an unfinished run is."""
     configured = _configured(config)
     from engine import inspection
 
@@ -266,7 +266,7 @@ def status(names: Names = None, *, config: ConfigFile = None, as_json: AsJson = 
     if as_json:
         _print_json({"status": "COMPLETE", "tables": rows})
     else:
-        render.show_rows(rows, render.console())
+        render.show_status(rows, render.console())
     return COMPLETE
 
 

@@ -25,6 +25,7 @@ from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.sql.source import END
 from engine.sql.target import landing_name
+from engine.unfinished import unfinished
 from engine.wiring import Opened, Parts, Refused, Wanted, choose_tables, looking, parts, target_key
 
 # --- check ------------------------------------------------------------------------------------------------------
@@ -199,13 +200,15 @@ async def _compare(target: Any, found: Opened, plan: TablePlan, level: str) -> V
 
 
 async def status(config: Config, names: Sequence[str]) -> list[dict[str, Any]]:
-    """A line a table: its watermark, how far that is behind, its last receipt, who holds its lease."""
+    """A line a table: its watermark and how far that is behind, its last receipt, its lease, its unfinished run."""
     async with parts(config) as made:
         chosen = await choose_tables(config, Wanted(names))
         await made.target.prepare_ground()
         catalogue = await made.target.catalogue()
         receipts = await made.state.last_receipts()
-        leases = {lease["target"]: lease for lease in await made.state.leases()}
+        held = await made.state.leases()
+        half = await unfinished(made.state, made.target, [target_key(config, each) for each, _ in chosen], held)
+        leases = {lease["target"]: lease for lease in held}
     lines = []
     for each, _ in chosen:
         key = target_key(config, each)
@@ -225,6 +228,7 @@ async def status(config: Config, names: Sequence[str]) -> list[dict[str, Any]]:
                 "last_error": (last.get("error") or {}).get("message"),
                 "lag_seconds": last.get("lag_seconds"),
                 "lease": orjson.dumps(leases[key]).decode() if key in leases else None,
+                "unfinished": half.get(key),
             }
         )
     return lines

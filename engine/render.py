@@ -208,6 +208,43 @@ def show_plans(plans: Sequence[Mapping[str, Any]], to: Console) -> None:
         to.print(Text(f"  {of}: {setting} {_cell(value)}: {why}"))
 
 
+def show_status(rows: Sequence[Mapping[str, Any]], to: Console) -> None:
+    """One row a table; then one for each unfinished run, and one for each worker's share of it."""
+    heads = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "unfinished"]
+    show_rows(rows, to, heads)
+    half = [_unfinished(row["table"], row["unfinished"]) for row in rows if row["unfinished"]]
+    if half:
+        to.print(Text("Unfinished: what is loaded stays, and the next run goes on"))
+        show_rows(half, to)
+    groups = [
+        {"table": row["table"], **group, "held_by": _holder(group["held_by"])}
+        for row in rows
+        for group in (row["unfinished"] or {}).get("groups", ())
+    ]
+    if groups:
+        show_rows(groups, to)
+
+
+def _unfinished(table: str, run: Mapping[str, Any]) -> dict[str, Any]:
+    if "error" in run:
+        return {"table": table, "run_id": run["run_id"], "began": run["began"], "left": run["error"]}
+    return {
+        "table": table,
+        "run_id": run["run_id"],
+        "began": run["began"],
+        "chunks": f"{run['chunks_loaded']:,} of {run['chunks']:,}",
+        "left": run["chunks_left"],
+        "rows": run["rows"],
+        "MB": run["bytes_read"] / 1e6,
+        "MB left": run["bytes_left"] / 1e6,
+        "held_by": _holder(run["held_by"]),
+    }
+
+
+def _holder(held: Mapping[str, Any] | None) -> str | None:
+    return f"{held['owner']}, {held['seconds_left']:.0f} s" if held else None
+
+
 def show_verification(results: Sequence[Mapping[str, Any]], to: Console) -> None:
     """One row a table; of checksums that are equal one is enough."""
     rows = []
