@@ -20,9 +20,6 @@ from engine import predict, tuning
 from engine.model import Leaf, Table
 from engine.plan import PAGE_BYTES, split
 
-ROUND_S = 1.0
-"""The state machine between two steps, and the answer of one. Assumed."""
-
 
 class NeverEndsError(Exception):
     """So many readers share so little that no chunk is read before its function's time is over."""
@@ -93,7 +90,7 @@ def simulate(world: World, table_bytes: int, chunk_bytes_max: int | None = None)
         restarts += copied.restarts
         bound += copied.bound
         if not chained:
-            clock += ROUND_S
+            clock += world.step_s
     last_s = (0.0 if chained else chance.uniform(*world.start_s)) + world.publish_s
     clock += last_s
     function_s += copying_s + last_s

@@ -79,6 +79,8 @@ class World:
     limit_s: float = predict.LIMIT_S
     start_s: tuple[float, float] = (1.0, 3.0)
     """From the call of a function until it has joined the snapshot, cold."""
+    step_s: float = 1.0
+    """Of the state machine, once a round."""
     lease_write_s: float = 0.01
     """One conditional write."""
     lease_s: float = 60.0
@@ -228,6 +230,7 @@ SOURCES: tuple[tuple[str, str, Kind, str], ...] = (
     ("credits an hour", "1, 2, 4 ... by size", "documented", "docs.snowflake.com/en/user-guide/warehouses-overview"),
     ("login, plan, gates; a swap", f"{predict.FIXED_S:.0f} s; {predict.PUBLISH_S:.0f} s", "assumed",
      "until earlier runs say more (docs/cost.md)"),
+    ("a round of the state machine", "1 s", "assumed", "beside the functions' own start and end"),
     ("a conditional write", "10 ms", "assumed", "DynamoDB documents single-digit milliseconds"),
     ("prices", "list", "documented", "docs/cost.md"),
 )  # fmt: skip
