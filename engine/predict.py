@@ -203,11 +203,11 @@ def of_all(receipts: Iterable[Mapping[str, Any]]) -> Rates:
     big = [each for each in measured if each["bytes_copied"] >= CHUNK_BYTES_MIN]
     rates = rates_of(big, _counted(len(big), "table")) if big else Rates()
     fixed = [_fixed(each["seconds"]) for each in measured]
-    swaps = [each["seconds"].get("publish", 0.0) for each in measured if each["mode"] == "full"]
+    swaps = [took for each in measured if each["mode"] == "full" and (took := each["seconds"].get("publish"))]
     return replace(
         rates,
         fixed_s=median(fixed) if fixed else FIXED_S,
-        publish_s=median(known) if (known := [value for value in swaps if value]) else PUBLISH_S,
+        publish_s=median(swaps) if swaps else PUBLISH_S,
     )
 
 

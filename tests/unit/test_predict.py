@@ -87,6 +87,28 @@ def test_of_a_run_over_several_functions_the_last_one_is_measured_by_what_it_cop
     )
 
 
+def test_what_workers_copied_counts_as_if_the_table_had_been_copied_by_one_of_them():
+    """Four workers at 50 MB/s each, and one function that only publishes: the rate of a function is theirs."""
+    seconds = {"publish": 1.0, "total": 4.0, "plan": 1.0}
+    theirs = {"copy": 20.0, "read": 40.0, "put": 5.0, "load": 8.0, "wait": 4.0}
+    workers = {"functions": 4, "bytes_copied": 1000 * 10**6, "seconds": theirs}
+    told = foretold(GB, receipt(bytes_copied=0, seconds=seconds, workers=workers))
+    assert told.based_on == "1 run of this table"
+    assert told.seconds["copy"] == pytest.approx(told.bytes_read / 50e6, rel=0.01)
+    assert told.seconds["read"] == pytest.approx(told.bytes_read / 25e6, rel=0.01)
+    assert told.seconds["total"] == pytest.approx(told.seconds["copy"] + 1.0 + 4.0, rel=0.01), "4 s are fixed"
+
+
+def test_what_does_not_depend_on_bytes_is_measured_by_small_tables_too():
+    small = receipt(bytes_copied=1000, bytes_read=1000)
+    told = predict.of_all([small])
+    assert (told.based_on, told.copy) == ("defaults", predict.COPY_BYTES_S)
+    assert (told.fixed_s, told.publish_s) == (4.0, 1.0)
+    merge = receipt(bytes_copied=1000, bytes_read=1000, mode="incremental")
+    assert predict.of_all([merge]).publish_s == predict.PUBLISH_S, "a merge takes as long as its rows"
+    assert predict.of_all([]) == predict.Rates()
+
+
 def test_one_odd_run_among_many_changes_nothing():
     odd = receipt(seconds={**receipt()["seconds"], "copy": 500.0})
     assert foretold(GB, odd, receipt(), receipt()).seconds["copy"] == foretold(GB, receipt()).seconds["copy"]
