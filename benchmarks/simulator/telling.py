@@ -13,11 +13,11 @@ from rich.text import Text
 
 from benchmarks.simulator.run import NeverEndsError, Outcome, simulate
 from benchmarks.simulator.world import INSTANCES, SOURCES, Costs, World, scaled
+from engine import tuning
 
 DEGREES = (1, 2, 4, 8, 16, 32, 64)
 SENSITIVE_AT = 16
 """Functions at which the assumptions are changed one by one."""
-MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def sensitivity(world: World, table_bytes: int) -> list[Changed]:
         "cores half as fast as the benchmark's": replace(base, costs=scaled(base.costs, 2)),
         "half of the source is left to us": replace(base, source_share=0.5),
         "a warehouse thread is half as fast": replace(base, load_bytes_s=base.load_bytes_s / 2),
-        "staged files of 128 MiB of CSV": replace(base, file_bytes=128 * MIB),
-        "staged files of 512 MiB of CSV": replace(base, file_bytes=512 * MIB),
+        "8 loaders, as chosen once earlier runs say that readers waited": replace(base, loaders=tuning.LOADERS_MAX),
+        "staged files of 128 MiB of CSV, so that a COPY has several": replace(base, file_bytes=128 * tuning.MIB),
         "three functions are killed": replace(base, killed=3),
     }
     return [Changed(what, simulate(each, table_bytes)) for what, each in changes.items()]

@@ -72,8 +72,8 @@ class World:
     readers: int = 4
     loaders: int = 2
     queue: int = 2
-    file_bytes: float = 512 * 2**20
-    """CSV bytes of a staged file (`limits.file_bytes_max`)."""
+    file_bytes: float = math.inf
+    """CSV bytes of a staged file (`limits.file_bytes_max`); the engine by itself makes one file a chunk."""
     line_bytes_s: float = float("inf")
     """Of one connection to the source."""
     limit_s: float = predict.LIMIT_S
@@ -135,7 +135,7 @@ class World:
         return self.source_share * min(self.source.cores / self.cpu_of_backend, self.source.bytes_s)
 
     def files_of(self, chunk: float) -> int:
-        return math.ceil(chunk / self.file_bytes)
+        return max(1, math.ceil(chunk / self.file_bytes))
 
     @property
     def cpu_of_client(self) -> float:
