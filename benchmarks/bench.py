@@ -126,6 +126,8 @@ class Bench:
     console: Console
     peers: bool
     """Whether other tools race beside ours and psql."""
+    lossy: dict[str, str] = field(default_factory=dict)
+    """By contender, what `losses` found of it; empty where that did not run before."""
     _tables: dict[tuple[str, float], Table] = field(default_factory=dict)
 
     def table(self, name: str, scale: float | None = None) -> Table:

@@ -99,6 +99,8 @@ class Outcome:
     lost: str = ""
     failed: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    lossy: str = ""
+    """Of the kinds of values in the scenario `losses`, changed/refused; "" where that was not run."""
 
     def median(self, value: Callable[[Run], float | None]) -> float | None:
         """None where it has no runs or one of them could not be measured."""
@@ -157,6 +159,7 @@ class Outcome:
             "phases": self.phases,
             "lost": self.lost,
             "failed": self.failed,
+            "lossy": self.lossy,
             "versions": dict(self.versions),
             "runs": [asdict(run) for run in self.runs],
         }

@@ -16,16 +16,16 @@ from typing import Any
 from benchmarks.contenders import protocol
 from engine import config as settings
 from engine.config import Config
-from engine.extraction import extract
+from engine.extraction import Extracted, extract
 from engine.foresight import Foresight
 from engine.machine import bounds_of, machine
-from engine.model import StagedFile, Table, Tuning
+from engine.model import Field, StagedFile, Table, Tuning
 from engine.pipeline import Limits
 from engine.plan import Evolution, TablePlan, split, tuned
 from engine.predict import Rates
 from engine.source import catalogue
 from engine.source.connection import Address, connected
-from engine.source.snapshot import open_snapshot
+from engine.source.snapshot import Snapshot, open_snapshot
 from engine.spool import SpoolSettings
 from engine.sql.source import END, needs_end
 from engine.stage.disk import DiskSinks
@@ -49,26 +49,15 @@ def main() -> None:
 
 async def _extracted(asked: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
-    config = _config(asked)
-    readers = bounds_of(config).readers_max
+    config = config_of(asked.dsn, codec=asked.codec, readers=asked.readers)
     address = Address(asked.dsn)
     async with connected(address) as connection:
         relations = [r for r in await catalogue.relations(connection) if r.name == asked.table]
-    async with open_snapshot(address, relations, readers) as snapshot:
+    async with open_snapshot(address, relations, bounds_of(config).readers_max) as snapshot:
         (table,) = (await snapshot.tables(relations)).values()
-        tuning = Foresight(config, machine(config), {}, Rates(), inf).tuning("", table.bytes_total, "full")
-        plan = _plan(table, asked.reader, tuning)
+        plan, tuning = plan_of(config, table, map_table(table, {}, {}).fields, asked.reader)
         planned = time.monotonic()
-        into = Path(asked.into)
-        spool = into.with_name("spool")
-        spool.mkdir(exist_ok=True)
-        found = await extract(
-            plan,
-            snapshot,
-            SpoolSettings(DiskSinks(spool), tuning.file_bytes_max, tuning.codec, tuning.level),
-            Limits(plan.tuning.readers, plan.tuning.loaders, config.limits.queue, attempts=1),
-            keep=partial(_keep, into),
-        )
+        found = await extracted(config, plan, tuning, snapshot, Path(asked.into))
     fields = [field.source for field in plan.fields] + [END] * needs_end(plan.fields)
     return {
         "rows": found.rows,
@@ -78,22 +67,36 @@ async def _extracted(asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _config(asked: argparse.Namespace) -> Config:
+async def extracted(config: Config, plan: TablePlan, tuning: Tuning, snapshot: Snapshot, into: Path) -> Extracted:
+    """Leaves the files in `into`."""
+    spool = into.with_name("spool")
+    spool.mkdir(exist_ok=True)
+    return await extract(
+        plan,
+        snapshot,
+        SpoolSettings(DiskSinks(spool), tuning.file_bytes_max, tuning.codec, tuning.level),
+        Limits(plan.tuning.readers, plan.tuning.loaders, config.limits.queue, attempts=1),
+        keep=partial(_keep, into),
+    )
+
+
+def config_of(dsn: str, *, codec: str, readers: int | None = None) -> Config:
     """As a run that was never measured has it; of the target nothing is used."""
     return settings.parse(
         {
-            "source": {"dsn": asked.dsn},
+            "source": {"dsn": dsn},
             "target": {"local": ".", "database": "NONE", "schema": "NONE"},
             "tables": [{"name": "*.*"}],
-            "limits": {"codec": asked.codec, **({"readers": asked.readers} if asked.readers else {})},
+            "limits": {"codec": codec, **({"readers": readers} if readers else {})},
         }
     )
 
 
-def _plan(table: Table, reader: str, tuning: Tuning) -> TablePlan:
+def plan_of(config: Config, table: Table, fields: tuple[Field, ...], reader: str) -> tuple[TablePlan, Tuning]:
+    tuning = Foresight(config, machine(config), {}, Rates(), inf).tuning("", table.bytes_total, "full")
     plan = TablePlan(
         table=table,
-        fields=map_table(table, {}, {}).fields,
+        fields=fields,
         target_name=table.name.upper(),
         mode="full",
         publish="swap",
@@ -103,7 +106,7 @@ def _plan(table: Table, reader: str, tuning: Tuning) -> TablePlan:
         target_exists=False,
         reader=reader,
     )
-    return tuned(plan, tuning)
+    return tuned(plan, tuning), tuning
 
 
 def _keep(directory: Path, file: StagedFile) -> None:

@@ -26,7 +26,7 @@ from benchmarks.report.sheet import (
 def part_of(finding: Found) -> Part:
     ranked = sorted(finding["contenders"], key=lambda contender: -(contender["ratio_to_base"] or 0))
     about = f"{finding['rows']:,} rows."
-    if ranked:
+    if ranked and finding["base"]:
         about += f" Medians over rounds, ratios to {finding['base']}; whiskers from the slowest round to the fastest."
     return Part(
         title_of(finding),

@@ -24,7 +24,7 @@ COLUMNS = {
 
 def show(finding: dict[str, Any], console: Console) -> None:
     """One, as it is kept."""
-    if finding["contenders"]:
+    if any(contender["runs"] for contender in finding["contenders"]):
         console.print(_contest(finding))
     if finding["figures"]:
         console.print(_figures(finding))
@@ -38,10 +38,14 @@ def _contest(finding: dict[str, Any]) -> Table:
     table = _table(f"{finding['scenario']}: {finding['dataset']}, {finding['rows']:,} rows")
     table.caption = f"medians; x base: {finding['base']}; cpu in seconds per million rows"
     table.add_column(no_wrap=True)
-    for head, _ in COLUMNS.values():
+    columns = dict(COLUMNS)
+    if any(contender.get("lossy") for contender in finding["contenders"]):
+        columns["lossy"] = ("changed/\nrefused", "{}")
+        table.caption += "; changed/refused: kinds of values in the scenario losses"
+    for head, _ in columns.values():
         table.add_column(head, justify="right", no_wrap=True)
     for contender in finding["contenders"]:
-        cells = [_cell(contender[key], form) for key, (_, form) in COLUMNS.items()]
+        cells = [_cell(contender.get(key), form) for key, (_, form) in columns.items()]
         mark = "*" * bool(contender["lost"])
         table.add_row(contender["name"] + mark, *cells)
     return table
@@ -86,5 +90,5 @@ def _table(title: str) -> Table:
     )
 
 
-def _cell(value: float | None, form: str) -> str:
+def _cell(value: float | str | None, form: str) -> str:
     return "-" if value is None else form.format(value)

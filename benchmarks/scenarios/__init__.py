@@ -7,7 +7,7 @@ from typing import cast
 
 from benchmarks.bench import Scenario
 
-SCENARIOS = ["extract", "simulated"]
+SCENARIOS = ["losses", "extract", "simulated"]
 
 
 def scenarios() -> list[Scenario]:

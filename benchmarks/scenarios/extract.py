@@ -41,6 +41,8 @@ def run(bench: Bench) -> list[Finding]:
 def _race(bench: Bench, table: Table) -> Finding:
     others = peers(bench, table) if bench.peers else []
     outcomes = bench.race([_base(bench, table), *_ours(table), *others])
+    for outcome in outcomes:
+        outcome.lossy = bench.lossy.get("borealis" if outcome.name.startswith("borealis") else outcome.name, "")
     targets = judged(outcomes) if table.dataset == TARGETS_ON else []
     return Finding(NAME, table.dataset, table.rows, psql.NAME, outcomes, targets, psql.notes())
 

@@ -61,12 +61,6 @@ def test_every_table_arrives_as_it_is(bench, name):
         assert [run.rows for run in outcome.runs] == [table.rows]
 
 
-def test_awkward_values_are_a_table_too(bench):
-    table = bench.table("losses")
-    (outcome,) = bench.race([Contender("psql", psql.argv(bench.server.bin_dir, table.dsn, table.name), table.check)])
-    assert (outcome.failed, outcome.lost, table.rows) == ("", "", 1030)
-
-
 async def test_small_tables_are_made_in_any_number(database):
     async with connected(database) as connection:
         names = await small.make(connection, tables=203, rows=7)
