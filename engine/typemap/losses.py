@@ -176,7 +176,8 @@ def json(text: str, written: Written, *, is_json: bool) -> Guard | None:
         tests.append(_ESCAPES_KEPT)
         losses += _ESCAPES_LOST
     seen = literal(_LONG_OR_EXPONENT if written.verbatim else _LONG)
-    tests.append(f"(x !~ {seen} OR NOT {_DIGITS})")
+    short = "" if written.verbatim else "octet_length(x) < 39 OR "  # no room for what would be lost
+    tests.append(f"({short}x !~ {seen} OR NOT {_DIGITS})")
     losses.append(("digits", f"(x ~ {seen} AND {_DIGITS})"))
     refused = (("duplicate", _DUPLICATE if is_json else _DUPLICATE_BEFORE_16),) if written.verbatim else ()
     return Guard(" AND ".join(tests), tuple(losses), "int4::text", text, refused)
