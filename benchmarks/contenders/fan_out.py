@@ -87,7 +87,11 @@ async def _fanned_out(config: Config, workers: list[subprocess.Popen[str]]) -> d
         told: list[dict[str, Any]] = []
 
         async def wait_for(worker: subprocess.Popen[str]) -> None:
-            told.append(json.loads((await anyio.to_thread.run_sync(worker.communicate, run_id + "\n"))[0]))
+            assert worker.stdin is not None
+            assert worker.stdout is not None
+            worker.stdin.write(run_id + "\n")
+            worker.stdin.flush()
+            told.append(json.loads(await anyio.to_thread.run_sync(worker.stdout.readline)))
 
         async with anyio.create_task_group() as waiting:
             for worker in workers:
@@ -95,6 +99,8 @@ async def _fanned_out(config: Config, workers: list[subprocess.Popen[str]]) -> d
         worked = time.monotonic()
         status, receipts = await fanout.finish(config, run_id, last=True, observer=Silent(), deadline=Deadline())
         assert status == "ENDED", receipts
+        for worker in workers:
+            worker.wait()
         finished = time.monotonic()
     return {
         "rows": sum(receipt["rows_loaded"] for receipt in receipts),

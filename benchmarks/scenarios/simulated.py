@@ -146,7 +146,11 @@ def _cpu_s(pid: int) -> float:
 
 
 def world_of(one: Outcome, idle: Outcome, heap_bytes: int, *, line: bool) -> World:
-    """From the runs of one worker. `idle`: of the one that left cores idle, where nothing waited for a core."""
+    """From the runs of one worker. `idle`: of the one that left cores idle, where nothing waited for a core.
+
+    The embedded warehouse is one process that works on one core: all COPYs together are as fast as that, and one alone
+    as fast as it was where cores were idle.
+    """
     rows = one.runs[0].rows
     raw = one.runs[0].raw_bytes
 
@@ -180,9 +184,9 @@ def world_of(one: Outcome, idle: Outcome, heap_bytes: int, *, line: bool) -> Wor
         publish_s=middle(one, "finish_s") - join_s,
         source=ENDLESS,
         put_bytes_s=one.runs[0].compressed_bytes / middle(idle, "put_s"),
-        load_bytes_s=raw / middle(idle, "load_s"),
-        warehouse_threads=1,
-        warehouse_times=2**9,
+        load_bytes_s=raw / middle(one, "warehouse_cpu_s"),
+        warehouse_threads=max(1.0, middle(idle, "load_s") / middle(one, "warehouse_cpu_s")),
+        warehouse_times=1,
         machine_cores=float(psutil.cpu_count() or 1),
         load_cpu_s=middle(one, "warehouse_cpu_s") * million,
         chained=False,

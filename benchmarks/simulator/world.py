@@ -97,7 +97,7 @@ class World:
     """Compressed, of one loader."""
     load_bytes_s: float = predict.LOAD_BYTES_S
     """Of an X-Small with all its threads."""
-    warehouse_threads: int = 8
+    warehouse_threads: float = 8
     """Files that an X-Small reads at once."""
     warehouse_times: int = 0
     """How many X-Small the warehouse is; 0: the smallest size that keeps pace with the functions' networks."""
