@@ -32,10 +32,11 @@ from engine.stage.disk import DiskSinks
 from engine.typemap import map_table
 
 
-def argv(dsn: str, table: str, *, reader: str = "copy", codec: str = "gzip") -> list[str]:
-    """`reader` copy or cursor, `codec` gzip or zstd."""
+def argv(dsn: str, table: str, *, reader: str = "copy", codec: str = "gzip", readers: int | None = None) -> list[str]:
+    """`reader` copy or cursor, `codec` gzip or zstd, as many `readers` as the engine chooses or that many."""
     module = [sys.executable, "-m", "benchmarks.contenders.extract"]
-    return [*module, "--dsn", dsn, "--table", table, "--reader", reader, "--codec", codec]
+    fixed = [] if readers is None else ["--readers", str(readers)]
+    return [*module, "--dsn", dsn, "--table", table, "--reader", reader, "--codec", codec, *fixed]
 
 
 def main() -> None:
@@ -63,7 +64,12 @@ async def _extracted(asked: argparse.Namespace) -> dict[str, Any]:
         "rows": found.rows,
         "phases": {"plan": planned - began, "read": found.seconds},
         "versions": {name: importlib.metadata.version(name) for name in ("asyncpg", "isal", "zstandard")},
-        "extra": {"columns": fields, "csv_bytes": found.bytes_read, "chunks": len(plan.chunks)},
+        "extra": {
+            "columns": fields,
+            "csv_bytes": found.bytes_read,
+            "chunks": len(plan.chunks),
+            "readers": tuning.readers,
+        },
     }
 
 
