@@ -27,7 +27,7 @@ def render(result: Found, kept: Sequence[Found], beyond: Iterable[Part] = ()) ->
     findings = result["scenarios"]
     parts = [
         *_targets(findings),
-        *map(scenario.part_of, findings),
+        *map(scenario.part_of, filter(_is_measured, findings)),
         *_losses(findings),
         *beyond,
         *history.parts_of(kept),
@@ -96,7 +96,14 @@ def _losses(findings: Sequence[Found]) -> Iterator[Part]:
     if rows:
         columns = [Column("Contender"), *(Column(title, "text") for title in ("Data", "Scenario", "Lost or refused"))]
         about = "A rate is worth little where rows or values are missing. What each left was compared with the table."
-        yield Part("What was lost", about, tables=[Table("What contenders lost or refused", columns, rows)])
+        notes = [note for finding in findings if not _is_measured(finding) for note in finding["notes"]]
+        tables = [Table("What contenders lost or refused", columns, rows)]
+        yield Part("What was lost", about, tables=tables, notes=notes)
+
+
+def _is_measured(finding: Found) -> bool:
+    """Some only try what contenders lose."""
+    return bool(finding["figures"]) or any(contender["runs"] for contender in finding["contenders"])
 
 
 def _machine(result: Found) -> Part:

@@ -110,6 +110,7 @@ def _contest(finding: Found, ranked: Sequence[Found]) -> Iterator[Table]:
     titles = ["×\u00a0base", "Rows/s", "Spread", "Seconds", "Raw MB/s", "File MB/s", "Client CPU s/M rows"]
     columns = [
         *map(Column, ["Contender", *titles, "Backend CPU s/M rows", "Peak MB"]),
+        Column("Kinds changed/refused", "text"),
         Column("Lost or refused", "text"),
     ]
     yield Table(f"Every figure of {finding['scenario']}, {finding['dataset']}", columns, [*map(_row, ranked)])
@@ -128,6 +129,7 @@ def _row(contender: Found) -> Row:
         number(contender["client_cpu_s_per_million_rows"]),
         number(contender["backend_cpu_s_per_million_rows"]),
         number(contender["rss_peak_mb"], ",.0f"),
+        text(contender["lossy"]),
         missing(contender),
     ]
     return Row(cells, "ours" if is_ours(contender) else "")
