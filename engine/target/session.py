@@ -36,9 +36,9 @@ _NOT_REACHED = 250_001
 _HTTP = 290_000
 """What the driver adds to the status of an HTTP answer that it gave up on."""
 _HTTP_PASSES = (408, 429)
-STREAMED_BYTES_MAX = 16 * 2**20
-"""A file up to this size is handed to the driver as a stream, which it holds in memory: by name, connector 5 reads and
-sends it 4 KiB at a time, at two and a half times the CPU. A stream beyond 64 MiB it writes to disk once more."""
+STREAMED_BYTES_MAX = 8 * 2**20
+"""A file up to this size, what connector 5 reads at once, is handed to the driver as a stream and held in memory: by
+name it is read and sent 4 KiB at a time, at two and a half times the CPU. Beyond 64 MiB a stream goes to disk again."""
 ANSWER_S = 10
 """Seconds for a session to prove that it still lives: a hundred times what it takes, and less than a new login may."""
 
