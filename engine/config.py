@@ -77,6 +77,18 @@ class Source(Section):
         description="Most connections to the source at once, of all functions together; `limits.readers` and one for "
         "the snapshot must fit.",
     )
+    connections_spare: int = Field(
+        default=3,
+        ge=0,
+        description="Free connections of the server that are left to others: where fewer are free, a run goes on with "
+        "fewer readers.",
+    )
+    replica_lag_s_max: Seconds | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds that a replica of the source, or the standby that is read, may be behind: above it no new "
+        "chunk begins until it has caught up, for a minute at most at a time.",
+    )
     vault: str | None = Field(
         default=None,
         min_length=1,

@@ -58,6 +58,8 @@ def addresses(config: Config) -> tuple[Address, Address | None]:
             source.connect_timeout_s,
             source.statement_timeout_s,
             source.lock_timeout_s,
+            source.connections_spare,
+            source.replica_lag_s_max,
         )
 
     primary = address(source.primary_dsn.get_secret_value()) if source.primary_dsn else None

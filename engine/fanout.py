@@ -263,6 +263,7 @@ async def work(config: Config, run_id: str, group: int, *, observer: Observer, d
         status: Literal["COMPLETE", "PARTIAL"] = "PARTIAL" if left else "COMPLETE"
         return {
             "status": status, "run_id": run_id, "chunks_done": done, "chunks_left": left,
+            "backed_off": len(outset.snapshot.governor.steps) if outset.snapshot else 0,
             "bytes_read": sum(run.receipt.bytes_copied for run in outset.runs),
             "seconds": added([run.phases for run in outset.runs]),
         }  # fmt: skip

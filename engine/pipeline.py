@@ -12,6 +12,8 @@ readers stop, loaders bring in what was read, and the chunks that are left are f
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,9 +26,10 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from engine.deadline import Deadline
+from engine.errors import SourceError
 from engine.ledger import Assembly, LossCount, WholeChunk
 from engine.model import Chunk, StagedFile
-from engine.plan import TablePlan
+from engine.plan import TablePlan, cut
 from engine.retrying import retrying
 from engine.source.connection import Connection, Translated
 from engine.source.readers import READERS
@@ -112,7 +115,8 @@ class Pipeline:
     _waiting: list[Chunk] = field(default_factory=list)
     _reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _attempt_of: str = field(default_factory=lambda: token_hex(2))
-    """In the names of files: a chunk that was half read elsewhere has other names there."""
+    _attempts: Iterator[int] = field(default_factory=itertools.count)
+    """Both in the names of files: those of a chunk that was half read, here or elsewhere, have other names."""
 
     async def copy(self) -> None:
         """Reads the chunks and loads them into the landing table, until the deadline. Any fault ends it all."""
@@ -158,27 +162,45 @@ class Pipeline:
                 async for attempt in retrying(self.limits.attempts, self.deadline):
                     with attempt:
                         self.retries += attempt.num > 1
-                        await self._read_chunk(chunk, attempt.num, ready)
+                        while not await self._read_chunk(chunk, ready):
+                            self.retries += 1
                 self.deadline.was_read(chunk.bytes_estimate, monotonic() - began)
 
-    async def _read_chunk(self, chunk: Chunk, attempt: int, ready: MemoryObjectSendStream[StagedFile]) -> None:
-        rows = source_sql.rows_of(self.plan.table, chunk, self.plan.window)
-        read = READERS[self.plan.reader]
-        doing = f"cannot read chunk {chunk.id} of {len(self.plan.chunks)} of {self.plan.table.label}"
+    async def _read_chunk(self, chunk: Chunk, ready: MemoryObjectSendStream[StagedFile]) -> bool:
+        """False where its statements were cancelled and shorter ones may not be: what it wrote is of no use then."""
+        governor, leaf = self.snapshot.governor, self.plan.table.leaves[chunk.leaf]
+        pieces = cut(chunk, leaf, governor.statement_bytes)
         try:
             async with self.snapshot.reader() as connection:
-                name = f"{self.run_id}-c{chunk.id}-{self._attempt_of}{attempt}"
-                path = f"{self.target.folder(self.run_id)}/{name}"
-                announce = partial(self._announce, ready)
-                with self.phases.timed("read"), Translated(doing), Unwrapped():
-                    async with spool(self.settings, self.tokens, chunk.id, path, announce) as writer:
-                        count = await read(connection, self.plan.fields, rows, writer)
-                    losses = await self._losses(connection, rows) if self.plan.counts_losses else ()
-        except BaseException:
+                count, size, losses = await self._read_pieces(connection, chunk, pieces, ready)
+        except BaseException as error:
             self._assembly.dropped(chunk.id)
+            if isinstance(error, SourceError) and error.code in ("cancelled", "conflict"):
+                governor.shorten(pieces[0].bytes_estimate)
+                if error.code == "cancelled" and len(cut(chunk, leaf, governor.statement_bytes)) > len(pieces):
+                    return False
             raise
-        self._assembly.read(chunk.id, count, writer.bytes_written, losses)
-        self.progress(count, writer.bytes_written)
+        self._assembly.read(chunk.id, count, size, losses)
+        self.progress(count, size)
+        return True
+
+    async def _read_pieces(
+        self, connection: Connection, chunk: Chunk, pieces: Sequence[Chunk], ready: MemoryObjectSendStream[StagedFile]
+    ) -> tuple[int, int, tuple[LossCount, ...]]:
+        """One after another into the files of their chunk: rows, bytes of CSV, losses."""
+        read = READERS[self.plan.reader]
+        doing = f"cannot read chunk {chunk.id} of {len(self.plan.chunks)} of {self.plan.table.label}"
+        name = f"{self.run_id}-c{chunk.id}-{self._attempt_of}{next(self._attempts)}"
+        path = f"{self.target.folder(self.run_id)}/{name}"
+        count, losses = 0, Counter[tuple[str, str]]()
+        with self.phases.timed("read"), Translated(doing), Unwrapped():
+            async with spool(self.settings, self.tokens, chunk.id, path, partial(self._announce, ready)) as writer:
+                for piece in pieces:
+                    rows = source_sql.rows_of(self.plan.table, piece, self.plan.window)
+                    count += await read(connection, self.plan.fields, rows, writer)
+                    if self.plan.counts_losses:
+                        losses.update(await self._losses(connection, rows))
+        return count, writer.bytes_written, tuple((*lost, rows) for lost, rows in losses.items())
 
     async def _announce(self, ready: MemoryObjectSendStream[StagedFile], file: StagedFile) -> None:
         self._assembly.announced(file)
@@ -195,10 +217,10 @@ class Pipeline:
             file.path.unlink(missing_ok=True)
         self.tokens.release()
 
-    async def _losses(self, connection: Connection, rows: str) -> tuple[LossCount, ...]:
+    async def _losses(self, connection: Connection, rows: str) -> dict[tuple[str, str], int]:
         counts = await connection.fetchrow(source_sql.count_losses(self.plan.fields, rows))
         named = zip(source_sql.losses_of(self.plan.fields), counts, strict=True)
-        return tuple((item.source, loss.reason, count) for (item, loss), count in named if count)
+        return {(item.source, loss.reason): count for (item, loss), count in named if count}
 
     # --- loading ---------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import itertools
+import math
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -42,6 +44,22 @@ def _ranges(leaf: Leaf, chunk_bytes_max: int) -> list[tuple[Tid | None, Tid | No
     if len(starts) == 1:
         return [(None, None, leaf.bytes_total)]
     return list(zip(starts, [*starts[1:], None], sizes, strict=True))
+
+
+def cut(chunk: Chunk, leaf: Leaf, bytes_max: float) -> tuple[Chunk, ...]:
+    """The chunk as ranges of at most `bytes_max` bytes, page by page at the least, which one after another are it."""
+    first = chunk.first or (0, 0)
+    pages = (chunk.end[0] if chunk.end else leaf.pages) - first[0]
+    count = min(pages, math.ceil(chunk.bytes_estimate / bytes_max))
+    if leaf.kind != "r" or count < 2:
+        return (chunk,)
+    borders = [(first[0] + pages * n // count, 0) for n in range(1, count)]
+    size = chunk.bytes_estimate // count
+    return tuple(
+        Chunk(chunk.id, chunk.leaf, start, end, size)
+        for start, end in itertools.pairwise([first, *borders, chunk.end])
+        if start
+    )
 
 
 # --- the incremental window -------------------------------------------------------------------------------------

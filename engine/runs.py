@@ -213,6 +213,8 @@ async def run_all(made: Parts, outset: Outset) -> list[Receipt]:
 
 async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
     receipt, began = run.receipt, time.monotonic()
+    steps = outset.snapshot.governor.steps if outset.snapshot else []
+    spared = len(steps)
     run_began = run.slot.kept.began if run.slot.kept else time.time()
     try:
         failed = await failure_of(made.state, run.run_id) if outset.is_shared else None
@@ -232,6 +234,7 @@ async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
         fail(receipt, error)
         if error.code == "deadline":
             receipt.status = "PARTIAL"
+    receipt.backed_off = steps[spared:]
     receipt.seconds |= {phase: round(value, 3) for phase, value in run.phases.seconds.items()}
     receipt.seconds["total"] = round(time.monotonic() - began, 3)
     total = receipt.seconds["total"]

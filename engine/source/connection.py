@@ -59,6 +59,9 @@ class Address:
     connect_timeout_s: float = 10
     statement_timeout_s: float = 0
     lock_timeout_s: float = 10
+    connections_spare: int = 3
+    """Left to others at the server, before readers give up theirs."""
+    replica_lag_s_max: float | None = None
 
     @property
     def place(self) -> str:
@@ -117,6 +120,9 @@ async def connected(address: Address) -> AsyncIterator[Connection]:
     finally:
         connection.terminate()
 
+
+CODES = {"53300": "connections", "57014": "cancelled", "40001": "conflict"}
+"""Of the faults that fewer readers or shorter statements may cure, by SQLSTATE."""
 
 LOSS = re.compile(r"borealis:loss:(\d+):(\w+)")
 
@@ -197,4 +203,6 @@ def _translate_server(error: asyncpg.PostgresError, doing: str) -> BorealisError
         message = f"{type(error).__name__} ({state})"  # the server's text may quote the value
     if verdict is None:
         return SourceError(f"{doing}: {message}")
-    return SourceError(f"{doing}: {message}", remedy=verdict.advice, retryable=verdict.retryable)
+    return SourceError(
+        f"{doing}: {message}", remedy=verdict.advice, retryable=verdict.retryable, code=CODES.get(state, "")
+    )

@@ -21,6 +21,7 @@ from engine.quoting import literal
 from engine.source import catalogue
 from engine.source.catalogue import Relation
 from engine.source.connection import Address, Connection, Translated, connect, connected, may_lack_its_role
+from engine.source.governor import Governor
 from engine.sql.source import relation as quoted_relation
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -30,6 +31,9 @@ _NO_SNAPSHOT = (
     asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError, asyncpg.ObjectNotInPrerequisiteStateError
 )  # fmt: skip
 _BUDGET = "SELECT age(backend_xmin) FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+
+GIVEN_BACK_S = 0.1
+"""How often a reader that was refused a connection looks for one that another has done with."""
 
 LOCKED_BY_READERS_MAX = 200
 """Tables that every reader locks from the start, biggest first: PostgreSQL has room for some 6,000 locks by default."""
@@ -67,30 +71,50 @@ class Snapshot:
         self.version = holder.get_server_version().major * 10000
         """As `server_version_num`, to the major."""
         self._address = address
-        self._slots = anyio.Semaphore(readers)
+        self.governor = Governor(address, holder, readers)
         self._idle: list[Connection] = []
+        self._open_now = 0
+        """Readers' connections, idle or lent."""
         self._age = 0
         """Grows when the role of the connections so far was dropped."""
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[Connection]:
         """A connection inside the snapshot; at most `readers` at once. After an error it is not used again."""
-        async with self._slots:
+        async with self.governor.place():
             if self._address.logins.leased:
                 await self._address.logins()  # in use, so the lease is renewed
             age = self._age
-            connection = self._idle.pop() if self._idle else await self._open()
+            connection = await self._taken()
             try:
                 yield connection
             except BaseException as error:
-                connection.terminate()
+                self._end(connection)
+                self.governor.failed(error)
                 if self._address.logins.leased and may_lack_its_role(error):
                     self._forget_role(error)
                 raise
-            if age == self._age:
+            self.governor.read()
+            if age == self._age and self._open_now <= self.governor.readers:
                 self._idle.append(connection)
             else:
-                connection.terminate()
+                self._end(connection)
+
+    async def _taken(self) -> Connection:
+        """An idle connection, else a new one; where none is to be had, one that another reader gives back."""
+        while not self._idle:
+            try:
+                return await self._open()
+            except SourceError as error:
+                if error.code != "connections" or not self.governor.refused(self._open_now):
+                    raise
+            while not self._idle and self._open_now:  # noqa: ASYNC110 - many give back, and some end what they had
+                await anyio.sleep(GIVEN_BACK_S)
+        return self._idle.pop()
+
+    def _end(self, connection: Connection) -> None:
+        self._open_now -= 1
+        connection.terminate()
 
     def _forget_role(self, error: BaseException) -> None:
         """The lease was revoked: other connections of the role are of no use, with those of a new one it may work."""
@@ -98,7 +122,7 @@ class Snapshot:
         error.retryable = True
         self._age += 1
         while self._idle:
-            self._idle.pop().terminate()
+            self._end(self._idle.pop())
 
     async def open_readers(self, count: int, tables: Sequence[Table]) -> None:
         """Opens connections and lets each lock the tables now.
@@ -107,8 +131,12 @@ class Snapshot:
         run yields: SourceError, and the holder's locks go with it.
         """
         names = [quoted_relation(t.schema, t.name) for t in tables if t.kind in ("r", "p")][:LOCKED_BY_READERS_MAX]
-        while len(self._idle) < min(count, self.readers):
-            self._idle.append(await self._open())
+        while len(self._idle) < min(count, self.governor.readers):
+            try:
+                self._idle.append(await self._open())
+            except SourceError as error:
+                if error.code != "connections" or not self.governor.refused(self._open_now):
+                    raise
         for connection in self._idle if names else ():
             try:
                 await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE NOWAIT")
@@ -126,7 +154,7 @@ class Snapshot:
     async def _open(self) -> Connection:
         connection = await connect(self._address)
         try:
-            with Translated("cannot join the run's snapshot (its holder may have lost its connection)"):
+            with Translated("cannot join the run's snapshot"), _Joined():
                 await connection.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT {literal(self.baton.exported)}")
                 seen, _ = await connection.fetchrow(_IDENTITY)
         except BaseException:
@@ -139,6 +167,7 @@ class Snapshot:
                 remedy="use the endpoint of one instance in source.dsn, then run again",
                 retryable=True,
             )
+        self._open_now += 1
         return connection
 
     async def tables(self, relations: Sequence[Relation]) -> dict[int, Table]:
@@ -154,7 +183,7 @@ class Snapshot:
     def close_readers(self) -> None:
         """Those that nobody uses; the snapshot itself is held on."""
         while self._idle:
-            self._idle.pop().terminate()
+            self._end(self._idle.pop())
 
     def close(self) -> None:
         for connection in [*self._idle, self.holder]:
@@ -187,12 +216,21 @@ async def open_snapshot(
             snapshot.close()
 
 
+class _Joined:
+    """`with _Joined():` tells what it means that a snapshot cannot be imported."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _NO_SNAPSHOT):
+            raise SnapshotLostError("the run's snapshot has ended", remedy="the run goes on in a new one") from None
+
+
 async def _join(holder: Connection, baton: Baton) -> None:
     await holder.execute(_BEGIN)
-    try:
+    with _Joined():
         await holder.execute(f"SET TRANSACTION SNAPSHOT {literal(baton.exported)}")
-    except _NO_SNAPSHOT:
-        raise SnapshotLostError("the run's snapshot has ended", remedy="the run goes on in a new one") from None
     seen, _ = await holder.fetchrow(_IDENTITY)
     if seen != baton.identity:
         raise SnapshotLostError("the run's snapshot is not known on this node", remedy="the run goes on in a new one")

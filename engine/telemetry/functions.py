@@ -21,7 +21,7 @@ _header: ContextVar[str | None] = ContextVar("trace_header", default=None)
 _cold = True
 
 
-_TOLD = {"chunks_left": "ChunksLeft", "bytes_read": "BytesRead"}
+_TOLD = {"chunks_left": "ChunksLeft", "bytes_read": "BytesRead", "backed_off": "BackedOff"}
 
 
 class Invocation:

@@ -91,6 +91,7 @@ def test_a_tables_run_is_one_line_of_metrics_that_the_log_can_be_searched_for(ca
     assert definition["Dimensions"] == [["service", "function"]]
     assert {each["Name"]: (each["Unit"], *line[each["Name"]]) for each in definition["Metrics"]} == {
         "Rows": ("Count", 7), "BytesRead": ("Bytes", 70), "BytesStaged": ("Bytes", 20), "Retries": ("Count", 2),
+        "BackedOff": ("Count", 0),
         "LossyRows": ("Count", 3), "Failures": ("Count", 0), "Partial": ("Count", 0), "ChunksLeft": ("Count", 5),
         "CostEstimate": ("None", 0.75), "LagSeconds": ("Seconds", 9.5),
         "ReadSeconds": ("Seconds", 2), "PublishSeconds": ("Seconds", 0.5), "TotalSeconds": ("Seconds", 3),

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from engine.plan import (
     accommodates,
     assign,
     cursor_of,
+    cut,
     evolve,
     split,
     widens,
@@ -166,3 +168,19 @@ def test_every_chunk_is_in_one_group_and_groups_have_about_as_many_bytes():
 def test_more_groups_than_chunks_leave_some_empty():
     plan = plan_of(1, PAGE_BYTES)
     assert sorted(len(group[0]) for group in assign([plan], 3)) == [0, 0, 1]
+
+
+@given(
+    pages=st.integers(1, 3000), size=st.integers(8192, 2**26), bytes_max=st.integers(64 * 1024, 2**24) | st.just(inf)
+)
+def test_the_pieces_of_a_chunk_are_the_chunk(pages, size, bytes_max):
+    """Each begins where the one before ends, under the same id; the ends are the chunk's own."""
+    one = leaf(pages, size=pages * PAGE_BYTES)
+    for chunk in split(table(one), size):
+        pieces = cut(chunk, one, bytes_max)
+        assert {piece.id for piece in pieces} == {chunk.id}
+        assert (pieces[0].first or (0, 0), pieces[-1].end) == (chunk.first or (0, 0), chunk.end)
+        assert all(before.end == after.first for before, after in itertools.pairwise(pieces))
+        assert all((piece.first or (0, 0)) < (piece.end or (pages + 1, 0)) for piece in pieces)
+        assert len(pieces) == 1 or all(piece.bytes_estimate <= bytes_max + PAGE_BYTES for piece in pieces)
+        assert len(pieces) > 1 or chunk.bytes_estimate <= max(bytes_max, 2 * PAGE_BYTES)
