@@ -50,6 +50,8 @@ class Left:
     compressed_bytes: int
     lost: str = ""
     """Which columns differ from the table's, "" for none; its rate is shown, with this beside it."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Laid over what the contender tells: what it cost others, such as a warehouse."""
 
 
 Check = Callable[[Path, Told], Left]
@@ -248,7 +250,7 @@ class _Measured:
             self.backend_cpu_s,
             self.rss_peak_bytes,
             self.told.get("phases", {}),
-            self.told.get("extra", {}),
+            {**self.told.get("extra", {}), **left.extra},
         )
 
 

@@ -20,12 +20,17 @@ PYTHON_ZSTD = (
 
 
 def argv(bin_dir: Path, dsn: str, table: str) -> list[str]:
-    """With the psql beside the server, else the one on PATH. SystemExit where there is none at all."""
+    module = [sys.executable, "-m", "benchmarks.contenders.psql"]
+    return [*module, "--psql", program(bin_dir), "--dsn", dsn, "--table", table]
+
+
+def program(bin_dir: Path) -> str:
+    """The psql beside the server, else the one on PATH. SystemExit where there is none at all."""
     beside = bin_dir / "psql"
     psql = str(beside) if os.access(beside, os.X_OK) else shutil.which("psql")
     if psql is None:
         raise SystemExit(f"There is no psql in {bin_dir} or on PATH, and others are compared with it: install it")
-    return [sys.executable, "-m", "benchmarks.contenders.psql", "--psql", psql, "--dsn", dsn, "--table", table]
+    return psql
 
 
 def notes() -> list[str]:

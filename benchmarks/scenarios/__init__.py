@@ -7,7 +7,9 @@ from typing import cast
 
 from benchmarks.bench import Scenario
 
-SCENARIOS = ["losses", "extract", "simulated"]
+SCENARIOS = """
+losses extract null_target loading end_to_end growth resume fan_out merge verify small_tables simulated
+""".split()
 
 
 def scenarios() -> list[Scenario]:
