@@ -245,17 +245,22 @@ def _load_expressions(fields: Sequence[Field]) -> list[str]:
 # --- ledger and watermarks --------------------------------------------------------------------------------------
 
 
+def _beside(name: str) -> str:
+    """A quoted name in a statement with parameters, in which the driver takes % for the beginning of one."""
+    return name.replace("%", "%%")
+
+
 def insert_ledger(names: Names, chunks: int) -> str:
     """Parameters, a chunk: run id, table, chunk, rows, files, bytes staged and read, losses as JSON, snapshot."""
     row = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))"
-    return f"INSERT INTO {names.ours('LEDGER')} VALUES {', '.join([row] * chunks)}"
+    return f"INSERT INTO {_beside(names.ours('LEDGER'))} VALUES {', '.join([row] * chunks)}"
 
 
 def insert_ledger_counted(names: Names, landing: str) -> str:
     """Parameters: those of one chunk, and how many rows `landing` must have, counted in the same transaction."""
     return (
-        f"INSERT INTO {names.ours('LEDGER')} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s,"
-        f" CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE (SELECT COUNT(*) FROM {landing}) = %s"
+        f"INSERT INTO {_beside(names.ours('LEDGER'))} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s,"
+        f" CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE (SELECT COUNT(*) FROM {_beside(landing)}) = %s"
     )
 
 
@@ -263,21 +268,21 @@ def select_ledger(names: Names) -> str:
     """Parameters: run id."""
     return (
         'SELECT "CHUNK", "ROWS", "FILES", "BYTES", "BYTES_READ", "LOSSES", "SNAPSHOT"'
-        f' FROM {names.ours("LEDGER")} WHERE "RUN_ID" = %s'
+        f' FROM {_beside(names.ours("LEDGER"))} WHERE "RUN_ID" = %s'
     )
 
 
 def forget_chunks(names: Names, chunks: Sequence[int] | None) -> str:
     """Parameters: run id. The chunks, or all, are to be loaded again: their rows must go in the same transaction."""
     some = "" if chunks is None else f' AND "CHUNK" IN ({", ".join(map(str, chunks))})'
-    return f'DELETE FROM {names.ours("LEDGER")} WHERE "RUN_ID" = %s{some}'
+    return f'DELETE FROM {_beside(names.ours("LEDGER"))} WHERE "RUN_ID" = %s{some}'
 
 
 def restamp_chunks(names: Names, chunks: Sequence[int]) -> str:
     """Parameters: the snapshot in which the chunks were found to be the same, run id."""
     assert chunks
     return (
-        f'UPDATE {names.ours("LEDGER")} SET "SNAPSHOT" = %s'
+        f'UPDATE {_beside(names.ours("LEDGER"))} SET "SNAPSHOT" = %s'
         f' WHERE "RUN_ID" = %s AND "CHUNK" IN ({", ".join(map(str, chunks))})'
     )
 
@@ -289,7 +294,7 @@ def delete_all(table: str) -> str:
 def delete_ledger(names: Names) -> str:
     """Parameters: how many days old. What a finished run loaded is in the table itself."""
     return (
-        f"DELETE FROM {names.ours('LEDGER')}"
+        f"DELETE FROM {_beside(names.ours('LEDGER'))}"
         ' WHERE "LOADED_AT" < DATEADD(day, -%s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))'
     )
 
@@ -304,8 +309,8 @@ def select_watermarks(names: Names) -> str:
 def insert_watermark(names: Names) -> str:
     """Parameters: table, run, cursor, key, value, pending run, pending value, table again. No row, if one is there."""
     return (
-        f"INSERT INTO {names.ours('WATERMARKS')} SELECT %s, %s, 1, %s, %s, %s, %s, %s,"
-        f" CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE NOT EXISTS (SELECT 1 FROM {names.ours('WATERMARKS')}"
+        f"INSERT INTO {_beside(names.ours('WATERMARKS'))} SELECT %s, %s, 1, %s, %s, %s, %s, %s,"
+        f" CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE NOT EXISTS (SELECT 1 FROM {_beside(names.ours('WATERMARKS'))}"
         ' WHERE "TABLE_NAME" = %s)'
     )
 
@@ -315,7 +320,7 @@ def update_watermark(names: Names) -> str:
     faster: the version is the fence.
     """
     return (
-        f'UPDATE {names.ours("WATERMARKS")} SET "RUN_ID" = %s, "VERSION" = "VERSION" + 1, "CURSOR_NAME" = %s,'
+        f'UPDATE {_beside(names.ours("WATERMARKS"))} SET "RUN_ID" = %s, "VERSION" = "VERSION" + 1, "CURSOR_NAME" = %s,'
         ' "KEY_NAMES" = %s, "VALUE" = %s, "PENDING_RUN_ID" = %s, "PENDING_VALUE" = %s,'
         ' "UPDATED_AT" = CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE "TABLE_NAME" = %s AND "VERSION" = %s'
     )

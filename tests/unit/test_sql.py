@@ -144,6 +144,26 @@ def plan(**changes: object) -> TablePlan:
     return TablePlan(**(values | changes))
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        target.insert_ledger(Names("50%off", "S", "B%d"), 2),
+        target.insert_ledger_counted(Names("50%off", "S", "B%d"), '"x%s"'),
+        target.select_ledger(Names("50%off", "S", "B%d")),
+        target.forget_chunks(Names("50%off", "S", "B%d"), [1]),
+        target.restamp_chunks(Names("50%off", "S", "B%d"), [1]),
+        target.delete_ledger(Names("50%off", "S", "B%d")),
+        target.insert_watermark(Names("50%off", "S", "B%d")),
+        target.update_watermark(Names("50%off", "S", "B%d")),
+    ],
+    ids=lambda statement: statement[:30],
+)
+def test_a_percent_sign_in_a_name_is_no_parameter(statement):
+    bound = statement % tuple("v" * statement.replace("%%", "").count("%s"))
+    assert '"50%off"."B%d"."' in bound
+    assert "%%" not in bound
+
+
 def test_merge_takes_the_newest_row_of_each_key_and_searches_its_range_only():
     assert target.merge(NAMES, plan(), "L", MergeOptions(key_range=("1", "9"))) == (
         'MERGE INTO "DB"."SHOP"."T" t USING (SELECT "ID", "V" FROM "DB"."BOREALIS"."L"'
