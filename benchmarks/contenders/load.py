@@ -51,8 +51,7 @@ class Ready(Pipeline):
     into: Path = Path()
     """Where a file is linked to, since a loader deletes what it has PUT."""
 
-    async def _read_chunk(self, chunk: Chunk, attempt: int, ready: MemoryObjectSendStream[StagedFile]) -> None:
-        del attempt
+    async def _read_chunk(self, chunk: Chunk, ready: MemoryObjectSendStream[StagedFile]) -> bool:
         files = self.files[chunk.id]
         for each in files:
             await self.tokens.acquire()
@@ -61,6 +60,7 @@ class Ready(Pipeline):
             file = StagedFile(chunk.id, path.name, path, each["rows_bytes"], path.stat().st_size)
             await self._announce(ready, file)
         self._assembly.read(chunk.id, sum(each["rows"] for each in files), sum(each["rows_bytes"] for each in files))
+        return True
 
 
 async def _load(config: Config, files: Sequence[Mapping[str, Any]], into: Path) -> dict[str, Any]:
