@@ -105,7 +105,11 @@ async def _fanned_out(config: Config, workers: list[subprocess.Popen[str]]) -> d
     return {
         "rows": sum(receipt["rows_loaded"] for receipt in receipts),
         "phases": {"plan": planned - began, "work": worked - planned, "finish": finished - worked},
-        "extra": {"workers": told, "receipts": receipts},
+        "extra": {
+            **{name: sum(receipt[name] for receipt in receipts) for name in ("bytes_read", "bytes_staged")},
+            "workers": told,
+            "receipts": receipts,
+        },
     }
 
 

@@ -23,6 +23,8 @@ DATASETS = {"quick": ["lineitem"], "full": ["lineitem"]}
 
 SHARE = {"quick": 0.4, "full": 1.0}
 """Of the suite's scale."""
+SHARE_OF_MANY = {"quick": 0.2, "full": 1.0}
+"""The same where one contender is several runs, or several processes."""
 WHOLE, EXTRACT, LOAD = "end to end", "extract alone", "load alone"
 SLOWER_MAX = 1.10
 

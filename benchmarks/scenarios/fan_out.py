@@ -11,7 +11,7 @@ from functools import partial
 from benchmarks.bench import Bench, Finding
 from benchmarks.contenders import fan_out
 from benchmarks.contest import Contender, Outcome
-from benchmarks.scenarios.end_to_end import SHARE
+from benchmarks.scenarios.end_to_end import SHARE_OF_MANY
 from benchmarks.warehouse import served
 
 NAME = "fan-out"
@@ -19,12 +19,12 @@ ABOUT = "one table over 1, 2 and 4 worker processes"
 DATASETS = {"quick": ["lineitem"], "full": ["lineitem"]}
 
 WORKERS = (1, 2, 4)
-ROUNDS_MAX = 2
+ROUNDS_MAX = {"quick": 1, "full": 2}
 CHUNKS = 16
 
 
 def run(bench: Bench) -> list[Finding]:
-    table = bench.table("lineitem", bench.scale * SHARE[bench.profile])
+    table = bench.table("lineitem", bench.scale * SHARE_OF_MANY[bench.profile])
     with served(bench.scratch / NAME) as warehouse:
         contenders = []
         for workers in WORKERS:
@@ -34,7 +34,7 @@ def run(bench: Bench) -> list[Finding]:
             )  # fmt: skip
             arrived = partial(warehouse.arrived, config)
             contenders.append(Contender(_name(workers), fan_out.argv(config, workers), arrived, before=warehouse.empty))
-        outcomes = bench.race(contenders, min(bench.rounds, ROUNDS_MAX))
+        outcomes = bench.race(contenders, min(bench.rounds, ROUNDS_MAX[bench.profile]))
     figures = {f"work_rows_per_second_{_name(n)}": _work_rate(o) for n, o in zip(WORKERS, outcomes, strict=True)}
     notes = [
         "processes have started before the time is taken, as warm functions have",

@@ -13,7 +13,7 @@ from benchmarks.bench import Bench, Finding, Table
 from benchmarks.contenders import replicate
 from benchmarks.contest import Contender, DisqualifiedError, Left, Told
 from benchmarks.data import trickle
-from benchmarks.scenarios.end_to_end import SHARE
+from benchmarks.scenarios.end_to_end import SHARE_OF_MANY
 from benchmarks.statements import Counting
 from benchmarks.warehouse import Warehouse, served
 
@@ -26,7 +26,7 @@ PARTS = (100, 10)
 
 
 def run(bench: Bench) -> list[Finding]:
-    table = bench.table("trickle", bench.scale * SHARE[bench.profile])
+    table = bench.table("trickle", bench.scale * SHARE_OF_MANY[bench.profile])
     with served(bench.scratch / NAME) as warehouse:
         options = {"name": f"public.{table.name}", "mode": "incremental", "cursor": "updated_at"}
         config = warehouse.settings(NAME, table.dsn, options)

@@ -8,20 +8,20 @@ from functools import partial
 from benchmarks.bench import Bench, Finding
 from benchmarks.contenders import resume
 from benchmarks.contest import Contender
-from benchmarks.scenarios.end_to_end import SHARE
+from benchmarks.scenarios.end_to_end import SHARE_OF_MANY
 from benchmarks.warehouse import served
 
 NAME = "resume"
 ABOUT = "a run that is killed or out of time in its middle, and the next one, which goes on"
 DATASETS = {"quick": ["lineitem"], "full": ["lineitem"]}
 
-ROUNDS_MAX = 2
+ROUNDS_MAX = {"quick": 1, "full": 2}
 CHUNKS = 16
 """About: what is under way at the interruption is read again, and large chunks are much of the table."""
 
 
 def run(bench: Bench) -> list[Finding]:
-    table = bench.table("lineitem", bench.scale * SHARE[bench.profile])
+    table = bench.table("lineitem", bench.scale * SHARE_OF_MANY[bench.profile])
     with served(bench.scratch / NAME) as warehouse:
         config = warehouse.settings(
             NAME, table.dsn, {"name": f"public.{table.name}"}, chunk_bytes=max(8192, table.heap_bytes // CHUNKS)
@@ -33,7 +33,7 @@ def run(bench: Bench) -> list[Finding]:
             )
             for how in resume.HOWS
         ]  # fmt: skip
-        outcomes = bench.race(contenders, min(bench.rounds, ROUNDS_MAX))
+        outcomes = bench.race(contenders, min(bench.rounds, ROUNDS_MAX[bench.profile]))
     whole, *interrupted = outcomes
     figures = {}
     for outcome in interrupted:

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.bench import Bench, Finding
 from benchmarks.contenders import replicate, verify
 from benchmarks.contest import Contender, Left, Told
-from benchmarks.scenarios.end_to_end import SHARE
+from benchmarks.scenarios.end_to_end import SHARE_OF_MANY
 from benchmarks.warehouse import served
 
 NAME = "verify"
@@ -17,7 +17,7 @@ DATASETS = {"quick": ["lineitem"], "full": ["lineitem"]}
 
 
 def run(bench: Bench) -> list[Finding]:
-    table = bench.table("lineitem", bench.scale * SHARE[bench.profile])
+    table = bench.table("lineitem", bench.scale * SHARE_OF_MANY[bench.profile])
     with served(bench.scratch / NAME) as warehouse:
         config = warehouse.settings(NAME, table.dsn, {"name": f"public.{table.name}"})
         command = [*replicate.argv(config), "--into", str(bench.scratch)]

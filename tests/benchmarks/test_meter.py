@@ -63,6 +63,14 @@ def test_the_peak_is_that_of_all_processes_together(parent):
     assert 120e6 < meter.rss_peak_bytes < 200e6
 
 
+def test_pages_that_a_child_shares_are_counted_once(parent):
+    """As between fork and exec of a program that a large process runs."""
+    pid, runs = parent
+    with Meter(pid, None) as meter:
+        runs("import os; held = bytearray(b'x') * 120_000_000; import time; os.fork(); time.sleep(0.3)")
+    assert 120e6 < meter.rss_peak_bytes < 200e6
+
+
 def test_a_peak_of_before_is_forgotten():
     script = "held = bytearray(b'x') * 120_000_000; del held; print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
