@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that is late, stalls, refuses, or cuts, on a thread and a loop of its own.
+"""A TCP proxy on loopback that is late, slow, stalls, refuses, or cuts, on a thread and a loop of its own.
 
 `with FaultProxy(port) as proxy:` forwards `proxy.port` to `port`. Faults are switched from any thread, while
 connections are open; `heal()` ends them all.
@@ -30,6 +30,8 @@ class FaultProxy:
     """Waited before each piece that is passed on, in both directions."""
     answers_per_s: float = math.inf
     """Bytes a second of each connection's answers."""
+    requests_per_s: float = math.inf
+    """Bytes a second of the requests of all connections together: a line that they share."""
     stalled: bool = False
     """Connections stay open and nothing is passed on."""
 
@@ -42,6 +44,7 @@ class FaultProxy:
         """How many were cut."""
         self.clients = 0
         """How many are open at the side of the clients; the server may see the end of one later."""
+        self._free_at = 0.0
         self._cut: Cut | None = None
         self._open: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
         self._loop = asyncio.new_event_loop()
@@ -134,7 +137,7 @@ class FaultProxy:
         pair: tuple[asyncio.StreamWriter, asyncio.StreamWriter],
     ) -> None:
         while data := await reader.read(READ_BYTES):
-            await asyncio.sleep(self.latency_s + (len(data) / self.answers_per_s if direction == "answers" else 0))
+            await asyncio.sleep(self.latency_s + self._on_the_line(len(data), direction))
             while self.stalled:
                 await asyncio.sleep(0.01)
             cut = self._cut if self._cut and self._cut.direction == direction else None
@@ -150,6 +153,14 @@ class FaultProxy:
                     return
         if writer.can_write_eof() and not writer.is_closing():
             writer.write_eof()
+
+    def _on_the_line(self, size: int, direction: Direction) -> float:
+        """Seconds until so many bytes are through, after those that came before them."""
+        if direction == "answers":
+            return size / self.answers_per_s
+        now = self._loop.time()
+        self._free_at = max(self._free_at, now) + size / self.requests_per_s
+        return self._free_at - now
 
     def _end(self, pair: tuple[asyncio.StreamWriter, asyncio.StreamWriter], reset: bool) -> None:
         if pair not in self._open:

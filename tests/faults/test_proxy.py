@@ -25,6 +25,20 @@ async def test_latency_is_added_to_each_answer(database, proxy):
         proxy.heal()
 
 
+async def test_requests_of_all_connections_share_a_line(database, proxy):
+    """Two of 100 kB each over 1 MB/s take 0.2 s, not 0.1 s; answers are not held back."""
+    async with connected(through(database, proxy)) as one, connected(through(database, proxy)) as other:
+        proxy.requests_per_s = 1e6
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as tasks:
+            for connection in (one, other):
+                tasks.create_task(connection.fetchval("SELECT length($1::text)", "x" * 100_000))
+        assert time.monotonic() - began >= 0.19
+        began = time.monotonic()
+        assert len(await one.fetchval("SELECT repeat('x', 1000000)")) == 1_000_000
+        assert time.monotonic() - began < 0.9
+
+
 async def test_a_stall_holds_the_answer_until_it_is_healed(database, proxy):
     async with connected(through(database, proxy)) as connection:
         proxy.stalled = True

@@ -40,7 +40,7 @@ def main() -> int:
     with Lock(directory):
         listener = socket.create_server(("127.0.0.1", arguments.port))
         host, port = listener.getsockname()[:2]
-        server = Server(directory, arguments.memory, f"http://{host}:{port}")
+        server = Server(directory, arguments.memory)
         config = uvicorn.Config(
             server.app,
             log_level="warning",

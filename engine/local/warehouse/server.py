@@ -77,7 +77,7 @@ class Client:
 
 
 class Server:
-    def __init__(self, directory: Path, memory: str, base_url: str) -> None:
+    def __init__(self, directory: Path, memory: str) -> None:
         self.directory = directory
         os.environ["TZ"] = "UTC"
         self.root = duckdb.connect(
@@ -93,7 +93,7 @@ class Server:
         functions.install(self.root)
         loading.install(self.root)
         self.stages.sweep({e.id for e in self.catalog.all("STAGE")})
-        self.statements = Statements(self.stages, base_url)
+        self.statements = Statements(self.stages)
         self.locks = Locks(self._gone)
         self.clients: dict[str, Client] = {}
         self.numbers = itertools.count(int(time.time()) * 1000)
@@ -125,6 +125,7 @@ class Server:
         session = Session(
             next(self.numbers), self.catalog, self.root.cursor(), self.locks, str(body.get("LOGIN_NAME", "")).upper()
         )
+        session.base_url = str(request.base_url)
         session.account = str(body.get("ACCOUNT_NAME") or "LOCAL").upper()
         query = request.query_params
         session.role = (query.get("roleName") or "ACCOUNTADMIN").upper()

@@ -50,6 +50,8 @@ class Session:
         self.role = "ACCOUNTADMIN"
         self.warehouse: str | None = None
         self.account = "LOCAL"
+        self.base_url = ""
+        """Where its client reaches this server, with a slash at the end: files go the way that statements go."""
         self.database: str | None = None
         self.schema: str | None = None
         self.parameters = dict(DEFAULTS)

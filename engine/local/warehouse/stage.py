@@ -118,7 +118,7 @@ def find(session: Session, reference: StageRef) -> Entry:
     return session.catalog.get("STAGE", session.resolve(reference.name))
 
 
-def put(session: Session, sql: str, base_url: str) -> Result:
+def put(session: Session, sql: str) -> Result:
     """Tell the connector where to upload: a presigned URL of this server, as on Google's cloud."""
     match = _PUT.match(sql)
     if not match:
@@ -155,7 +155,7 @@ def put(session: Session, sql: str, base_url: str) -> Result:
                 "isClientSideEncrypted": False,
                 "creds": {},
                 "endPoint": None,
-                "presignedUrl": f"{base_url}/stages/{stage.id}/{quote(folder + kept)}",
+                "presignedUrl": f"{session.base_url}stages/{stage.id}/{quote(folder + kept)}",
             },
         },
     )

@@ -23,9 +23,8 @@ _DONE = "Statement executed successfully."
 
 
 class Statements:
-    def __init__(self, stages: Stages, base_url: str) -> None:
+    def __init__(self, stages: Stages) -> None:
         self.stages = stages
-        self.base_url = base_url
         self._compiled: OrderedDict[tuple[object, ...], Compiled] = OrderedDict()
 
     def run(self, session: Session, sql: str, parameters: Sequence[Any] = ()) -> Result:
@@ -34,7 +33,7 @@ class Statements:
         if verb in ("SELECT", "WITH", "VALUES", "INSERT", "UPDATE", "DELETE", "MERGE"):
             return self._query(session, sql, list(parameters))
         if verb == "PUT":
-            return stage.put(session, sql, self.base_url)
+            return stage.put(session, sql)
         act = _STATEMENTS.get(verb)
         if act is None:
             raise unsupported(verb) if verb else syntax("Empty SQL statement.")
