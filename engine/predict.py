@@ -44,6 +44,8 @@ LIMIT_S = 900.0
 """Of a function, Lambda's own."""
 MEMORY_MB = 3538
 """Of a function where nothing says how much: two vCPUs, as the benchmark had."""
+LINE_TIMES = 1.25
+"""The line was the limit where uploading took so many times as long as reading."""
 OWN = "of this table"
 """How `based_on` ends where the table's own runs are what a prediction is based on."""
 HISTORY = 5
@@ -142,7 +144,7 @@ class Rates:
     loaders_busy: float = 0.0
     """How many were at work at once, waiting included."""
     line: float = 0.0
-    """Compressed bytes a second that left for the stage, where that is what loaders did most of the time; else 0."""
+    """Compressed bytes a second that left for the stage, by runs whose limit that was; 0 where none of them says so."""
     codec: str = "gzip"
     level: int = 1
     """With which the files were made."""
@@ -224,7 +226,7 @@ def rates_of(receipts: Sequence[Mapping[str, Any]], based_on: str) -> Rates:
         read=middle(lambda each, seconds: _rate(each["bytes_copied"], seconds.get("read")), READ_BYTES_S),
         put=middle(lambda each, seconds: _rate(each["bytes_copied"] * _staged(each), seconds.get("put")), PUT_BYTES_S),
         load=middle(lambda each, seconds: _rate(each["bytes_copied"], seconds.get("load")), LOAD_BYTES_S),
-        staged_share=middle(lambda each, _: _staged(each), STAGED_SHARE),
+        staged_share=middle(lambda each, _: _staged(each) if _press(each) == _press(receipts[0]) else 0, STAGED_SHARE),
         csv_share=middle(lambda each, _: _csv(each), CSV_SHARE),
         fixed_s=middle(lambda _, seconds: _fixed(seconds), FIXED_S),
         publish_s=middle(lambda _, seconds: seconds.get("publish", 0.0), PUBLISH_S),
@@ -234,15 +236,25 @@ def rates_of(receipts: Sequence[Mapping[str, Any]], based_on: str) -> Rates:
             lambda _, seconds: (seconds.get("put", 0.0) + seconds.get("load", 0.0)) / seconds["copy"], 0.0
         ),
         line=middle(_line, 0.0),
-        codec=str(_decided(receipts[0], "codec", "gzip")),
-        level=int(_decided(receipts[0], "compression_level", 1)),
+        codec=_press(receipts[0])[0],
+        level=_press(receipts[0])[1],
     )
 
 
 def _line(receipt: Mapping[str, Any], seconds: Mapping[str, float]) -> float:
-    if seconds.get("put", 0.0) < seconds.get("load", 0.0):
+    """0 unless each loader uploaded for clearly longer than it loaded, and than each reader read: with few chunks the
+    line can be the limit although no reader waits.
+    """
+    put = seconds.get("put", 0.0) / int(_decided(receipt, "loaders", 1))
+    load = seconds.get("load", 0.0) / int(_decided(receipt, "loaders", 1))
+    read = (seconds.get("read", 0.0) - seconds.get("wait", 0.0)) / int(_decided(receipt, "readers", 1))
+    if put < load or put < LINE_TIMES * read:
         return 0.0
     return _rate(receipt["bytes_copied"] * _staged(receipt), seconds["copy"])
+
+
+def _press(receipt: Mapping[str, Any]) -> tuple[str, int]:
+    return str(_decided(receipt, "codec", "gzip")), int(_decided(receipt, "compression_level", 1))
 
 
 def _decided(receipt: Mapping[str, Any], setting: str, default: str | int) -> str | int:

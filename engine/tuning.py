@@ -266,7 +266,7 @@ def _press(config: Config, machine: Machine, rates: Rates) -> Press:
     if codec is not None and level is not None:
         return _nearest(codec, level)
     usual = _nearest(codec or "gzip", 1)
-    if not _line_was_the_limit(rates):
+    if not rates.line:
         return usual
     choices = [each for each in PRESSES if codec is None or each.codec == codec]
     seconds = {each: _seconds_a_byte(each, machine, rates) for each in choices}
@@ -278,10 +278,6 @@ def _seconds_a_byte(press: Press, machine: Machine, rates: Rates) -> float:
     """Of CSV: what the line takes, or the cores."""
     line = rates.line / (rates.staged_share / _press_of(rates).share)
     return max(press.share / line, (1 / press.bytes_s + 1 / RECEIVE_BYTES_S) / machine.cores)
-
-
-def _line_was_the_limit(rates: Rates) -> bool:
-    return rates.held >= HELD_MIN and rates.line > 0
 
 
 def _press_of(rates: Rates) -> Press:
@@ -298,8 +294,9 @@ def _nearest(codec: str, level: int) -> Press:
 def _why_press(config: Config, rates: Rates, press: Press) -> tuple[str, str]:
     if config.limits.compression_level is not None:
         return "fixed by limits.compression_level", "limits.compression_level"
-    if _line_was_the_limit(rates) and (press.codec, press.level) != (config.limits.codec or "gzip", 1):
-        return f"earlier runs sent {rates.line / 1e6:,.1f} MB/s while readers waited: fewer bytes are faster", "history"
+    if rates.line and (press.codec, press.level) != (config.limits.codec or "gzip", 1):
+        why = f"{rates.line / 1e6:,.1f} MB/s were sent in earlier runs, which took longest: fewer bytes are faster"
+        return why, "history"
     if config.limits.codec is not None:
         return "fixed by limits.codec", "limits.codec"
     return "least work for the cores, unless the line is the limit", "cores"

@@ -218,3 +218,34 @@ def test_what_several_functions_did_counts_from_the_first_one_on():
 def test_a_prediction_is_plain_json():
     told = foretold(GB).to_json()
     assert told["chain"] == {"functions": 1, "rounds": 1, "seconds": 32.4, "lambda_gb_s": pytest.approx(112, abs=1)}
+
+
+def copied(press=("gzip", 1), tasks=(4, 2), staged=400 * 10**6, **seconds):
+    """A receipt with decisions; seconds are added up over tasks, as there."""
+    codec, level = press
+    decided = {"codec": codec, "compression_level": level, "readers": tasks[0], "loaders": tasks[1]}
+    decisions = [{"setting": name, "value": value} for name, value in decided.items()]
+    return receipt(seconds={"copy": 10.0, "total": 14.0, **seconds}, decisions=decisions, bytes_staged=staged)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "line"),
+    [
+        ({"read": 36.0, "wait": 20.0, "put": 16.0, "load": 4.0}, 40e6),
+        ({"read": 12.0, "wait": 0.0, "put": 16.0, "load": 4.0}, 40e6),  # few chunks: nobody waits, and it is the limit
+        ({"read": 36.0, "wait": 0.0, "put": 16.0, "load": 4.0}, 0),  # reading was
+        ({"read": 36.0, "wait": 20.0, "put": 8.0, "load": 12.0}, 0),  # the warehouse was
+    ],
+)
+def test_the_line_was_the_limit_where_uploading_took_longest(seconds, line):
+    assert predict.rates_of([copied(**seconds)], "a run").line == line
+
+
+def test_a_line_is_remembered_while_smaller_files_hide_it():
+    """Otherwise every second run would be slow again."""
+    slow = copied(read=36.0, wait=20.0, put=16.0, load=4.0)
+    better = copied(("zstd", 6), staged=300 * 10**6, read=38.0, put=12.0, load=4.0)
+    rates = predict.rates_of([better, better, better, better, slow], "5 runs")
+    assert rates.line == 40e6
+    assert (rates.codec, rates.level, rates.staged_share) == ("zstd", 6, 0.3)
+    assert predict.rates_of([better] * 5, "5 runs").line == 0, "and looked for again then"
