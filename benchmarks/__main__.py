@@ -49,7 +49,7 @@ def run(
     """Measure, print, keep."""
     profile: Profile = "full" if full else "quick"
     scale = SCALES[profile] if scale is None else scale
-    chosen = _chosen(only or [])
+    chosen = _chosen(only or [], profile)
     console = Console(width=None if sys.stdout.isatty() else COLUMNS)
     with tempfile.TemporaryDirectory(prefix="borealis-bench-") as folder:
         scratch = Path(folder)
@@ -108,15 +108,15 @@ def page_(
 app.command()(simulate)
 
 
-def _chosen(names: Sequence[str]) -> list[Scenario]:
+def _chosen(names: Sequence[str], profile: Profile) -> list[Scenario]:
     known = scenarios()
     if unknown := sorted(set(names) - {scenario.NAME for scenario in known}):
         raise typer.BadParameter(f"no scenario {', '.join(unknown)}; there are {', '.join(s.NAME for s in known)}")
-    return [scenario for scenario in known if not names or scenario.NAME in names]
+    return [each for each in known if (each.NAME in names if names else profile in each.DATASETS)]
 
 
 def _refuse_small_machine(scratch: Path, chosen: Sequence[Scenario], profile: Profile, scale: float) -> None:
-    datasets = dict.fromkeys(name for scenario in chosen for name in scenario.DATASETS[profile])
+    datasets = dict.fromkeys(name for scenario in chosen for name in scenario.DATASETS.get(profile, ()))
     disk = bytes_needed(list(datasets), scale) + DISK_BYTES_MIN
     for what, needed, free, remedy in (
         ("disk", disk, shutil.disk_usage(scratch).free, "set TMPDIR to a larger one, or lower --scale"),

@@ -105,7 +105,8 @@ class Scenario(Protocol):
     ABOUT: str
     """One line."""
     DATASETS: Mapping[Profile, Sequence[str]]
-    """What it asks `bench.table` for, so that a disk too small is refused before anything is made."""
+    """What it asks `bench.table` for, so that a disk too small is refused before anything is made. In a profile that is
+    not there it runs only when it is named."""
 
     @staticmethod
     def run(bench: Bench) -> list[Finding]: ...

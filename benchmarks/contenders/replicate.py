@@ -49,7 +49,10 @@ def told(receipts: Sequence[Receipt]) -> dict[str, Any]:
     return {
         "rows": sum(receipt.rows_loaded for receipt in receipts),
         "phases": phases,
-        "extra": {name: sum(getattr(receipt, name) for receipt in receipts) for name in counts},
+        "extra": {
+            **{name: sum(getattr(receipt, name) for receipt in receipts) for name in counts},
+            "decisions": [receipt.decisions for receipt in receipts[:1]],
+        },
     }
 
 

@@ -8,7 +8,8 @@ from typing import cast
 from benchmarks.bench import Scenario
 
 SCENARIOS = """
-losses extract null_target loading end_to_end growth resume fan_out merge verify small_tables simulated
+losses extract null_target loading end_to_end growth adaptive resume fan_out merge verify
+small_tables simulated cold_start
 """.split()
 
 

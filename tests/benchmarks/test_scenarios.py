@@ -7,10 +7,13 @@ import pytest
 import snowflake.connector
 from rich.console import Console
 
+from benchmarks import __main__ as suite
 from benchmarks.bench import Bench
 from benchmarks.contest import DisqualifiedError
 from benchmarks.scenarios import (
     SCENARIOS,
+    adaptive,
+    cold_start,
     end_to_end,
     fan_out,
     growth,
@@ -122,6 +125,44 @@ def test_ten_times_the_rows_are_compared_with_the_rows(bench):
     (finding,) = found(bench, growth)
     one, ten = (outcome.runs[0] for outcome in finding.outcomes)
     assert finding.targets[0].measured == pytest.approx(ten.seconds / one.seconds / (ten.rows / one.rows / 10))
+
+
+def test_a_run_with_a_receipt_is_compared_with_the_first_and_with_fixed_limits(bench, monkeypatch):
+    monkeypatch.setattr(adaptive, "LINE_BYTES_S", 5e5)
+    findings = found(bench, adaptive)
+    assert [finding.scenario for finding in findings] == ["adaptive, slow line", "adaptive, fast line"]
+    for finding in findings:
+        fixed, first, again = (dict(_decided(outcome)) for outcome in finding.outcomes)
+        assert {fixed["loaders"], fixed["codec"]} <= {"limits.loaders", "limits.compression_level", "table"}
+        assert not {*first.values(), *again.values()} & {f"limits.{name}" for name in adaptive.LIMITS}
+        assert "history" not in first.values()
+    assert "history" in again_of(findings[0]).values(), "its receipt says that the line was the limit"
+    assert again_of(findings[1])["codec"] == "cores"
+
+
+def again_of(finding):
+    return dict(_decided(finding.outcomes[-1]))
+
+
+def _decided(outcome):
+    (decisions,) = outcome.runs[0].extra["decisions"]
+    return ((each["setting"], each["source"]) for each in decisions)
+
+
+def test_functions_are_started_in_each_place_and_called(bench, monkeypatch):
+    """From the checkout alone: building the package takes minutes, and tests/local/test_package.py does."""
+    monkeypatch.setattr(cold_start, "places_in", lambda _: [cold_start.CHECKOUT])
+    monkeypatch.setattr(cold_start, "functions_of", lambda _: ["handlers.health"])
+    imports, started = found(bench, cold_start)
+    assert imports.figures["handlers.health alone, modules"] > imports.figures["nothing alone, modules"]
+    assert started.dataset == cold_start.CHECKOUT.name
+    assert 0 < started.figures["handlers.health, warm_ms"] < started.figures["handlers.health, cold_ms"]
+
+
+def test_what_takes_minutes_runs_when_it_is_named():
+    assert cold_start not in suite._chosen([], "quick")
+    assert cold_start in suite._chosen([], "full")
+    assert suite._chosen([cold_start.NAME], "quick") == [cold_start]
 
 
 def test_every_scenario_is_in_the_list():

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.cold_start [--rounds N]`: what a function loads, how long that takes, and what a call costs.
+"""What a function loads, how long that takes, and what a call costs: from the package and from this checkout.
 
 Cold is from the start of the process until the runtime client asks for the first event; then the first answer, which
 connects; then the answers of the same, warm process. Medians of rounds in which the places take turns. This machine is
@@ -7,30 +7,28 @@ not Lambda's: fetching and unpacking the zip, and the share of a core that a mem
 
 from __future__ import annotations
 
-import argparse
 import re
 import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.bench import Bench, Finding, Profile
 from benchmarks.places import CHECKOUT, OWN_PYTHON, Place, packaged, without_byte_code
-from benchmarks.report.results import RESULTS, keep
+from benchmarks.warehouse import served
 from engine.local.cloud.functions import Functions
-from engine.local.postgres import PostgresServer
-from engine.local.warehouse.process import Endpoint, serve
 from package.build import REPOSITORY, Runtime
 from package.contents import functions as functions_of
 
+NAME = "cold-start"
+ABOUT = "what functions load, from the package and from the checkout, and what their calls cost"
+DATASETS: Mapping[Profile, Sequence[str]] = {"full": []}
+"""Minutes: the package is built, and each function is started in each place, four times."""
+
+ROUNDS_MAX = 3
 IMPORTED = "handlers.scheduled"
 CALLED = "health"
 """Asked for answers too, deep: it logs in on both sides and moves no rows."""
@@ -48,43 +46,37 @@ for name in sys.argv[1:]: importlib.import_module(name)
 spent = time.process_time() - began
 print(spent, next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")), len(sys.modules))
 """
-Told = dict[str, Any]
+Figures = dict[str, float]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.cold_start", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--keep", type=Path, default=RESULTS, help="folder of the result as JSON")
-    asked = parser.parse_args()
-    console = Console()
+def run(bench: Bench) -> list[Finding]:
+    """What is imported, of the first place; then a finding a place."""
+    folder = bench.scratch / NAME
+    folder.mkdir()
+    rounds = min(bench.rounds, ROUNDS_MAX)
     functions = functions_of(REPOSITORY)
-    with tempfile.TemporaryDirectory(prefix="borealis-cold-") as scratch:
-        folder = Path(scratch)
-        places = _places(folder)
-        loads = [_load(places[0], name, asked.rounds) for name in ["", *_held(places[0]), *functions]]
-        shares = _shares(places[0], IMPORTED, asked.rounds)
-        with PostgresServer(folder / "postgres") as source, serve(folder / "warehouse") as target:
-            variables = _configured(folder, source.dsn(), target)
-            starts = _starts(places, functions, variables, folder, asked.rounds)
-    for title, rows in (("Imported alone", loads), (f"{IMPORTED} by package", shares), ("Started and called", starts)):
-        _show(console, title, rows)
-    package = places[0].manifest
-    found = {
-        "scenario": "cold-start",
-        "rounds": asked.rounds,
-        "package": {key: package[key] for key in ("python", "byte_code_by", "zipped_bytes", "unzipped_bytes")},
-        "imports": loads,
-        "import_ms_of_scheduled": shares,
-        "functions": starts,
-    }
-    console.print(f"Kept in {keep(found, 'cold-start', asked.keep)}")
+    places = places_in(folder)
+    first = places[0]
+    loads = dict(_loads(first, ["", *_held(first), *functions], rounds)) | _shares(first, rounds)
+    with served(folder) as warehouse:
+        config = warehouse.settings("cold", bench.database("cold_start"), {"name": "public.*"})
+        starts = _starts(places, functions, {"BOREALIS_CONFIG": str(config)}, folder, rounds)
+    notes = [f"{CALLED} is asked for the depths, which connects and logs in on both sides; others refuse their event"]
+    return [
+        Finding(NAME, f"imports, {first.name}", 0, figures={**_sizes(first), **loads}),
+        *(Finding(NAME, place, 0, notes=notes, figures=figures) for place, figures in starts.items()),
+    ]
 
 
-def _places(folder: Path) -> list[Place]:
+def places_in(folder: Path) -> list[Place]:
     """The package first: for Lambda's Python where this machine has it, else for ours."""
     package = packaged(folder / "package", Runtime("x86_64").python) or packaged(folder / "package", OWN_PYTHON)
     assert package is not None
     return [package, without_byte_code(package, folder / "bare"), CHECKOUT]
+
+
+def _sizes(place: Place) -> Figures:
+    return {name: value for name, value in place.manifest.items() if name in ("zipped_bytes", "unzipped_bytes")}
 
 
 def _held(place: Place) -> list[str]:
@@ -92,30 +84,29 @@ def _held(place: Place) -> list[str]:
     return [name for name in PACKAGES if (place.code / name.replace(".", "/")).exists()]
 
 
-def _load(place: Place, module: str, rounds: int) -> Told:
+def _loads(place: Place, modules: Sequence[str], rounds: int) -> Iterator[tuple[str, float]]:
     """Of a fresh process that imports one module; seconds of CPU, since it waits for nothing but a warm disk."""
-    runs = [_python(place, "-c", ALONE, *module.split()).stdout.split() for _ in range(rounds)]
-    seconds, kibibytes, modules = (statistics.median(map(float, column)) for column in zip(*runs, strict=True))
-    return {
-        "import": module or "(nothing)",
-        "cpu_ms": round(seconds * 1000),
-        "mib": round(kibibytes / 1024),
-        "modules": int(modules),
-    }
+    for module in modules:
+        runs = [_python(place, "-c", ALONE, *module.split()).stdout.split() for _ in range(rounds)]
+        seconds, kibibytes, count = (statistics.median(map(float, column)) for column in zip(*runs, strict=True))
+        name = module or "nothing"
+        yield f"{name} alone, cpu_ms", round(seconds * 1000)
+        yield f"{name} alone, mib", round(kibibytes / 1024)
+        yield f"{name} alone, modules", count
 
 
-def _shares(place: Place, module: str, rounds: int) -> list[Told]:
+def _shares(place: Place, rounds: int) -> Figures:
     """Milliseconds that the modules of each package take themselves, at their fastest; the greatest ten packages."""
     fastest_us: dict[str, int] = {}
     for _ in range(rounds):
-        told = _python(place, "-X", "importtime", "-c", f"import {module}").stderr
+        told = _python(place, "-X", "importtime", "-c", f"import {IMPORTED}").stderr
         for own_us, name in re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)$", told, re.MULTILINE):
             fastest_us[name] = min(int(own_us), fastest_us.get(name, sys.maxsize))
     spent: Counter[str] = Counter()
     for name, own in fastest_us.items():
         first = name.partition(".")[0]
         spent["standard library" if first in sys.stdlib_module_names else first] += own
-    return [{"package": package, "ms": round(own / 1000)} for package, own in spent.most_common(10)]
+    return {f"{package} in {IMPORTED}, ms": round(own / 1000) for package, own in spent.most_common(10)}
 
 
 def _python(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -125,45 +116,24 @@ def _python(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _configured(folder: Path, dsn: str, target: Endpoint) -> dict[str, str]:
-    file = folder / "borealis.toml"
-    file.write_text(
-        f"""
-        source.dsn = "{dsn}"
-        state.path = "{folder / "state.db"}"
-        tables = [{{ name = "public.*" }}]
-        [target]
-        host = "{target.host}"
-        port = {target.port}
-        protocol = "http"
-        account = "local"
-        user = "u"
-        password = "p"
-        database = "COLD"
-        schema = "PUBLIC"
-        """,
-        encoding="utf-8",
-    )
-    return {"BOREALIS_CONFIG": str(file)}
-
-
 def _starts(
     places: Sequence[Place], functions: Sequence[str], variables: Mapping[str, str], folder: Path, rounds: int
-) -> list[Told]:
-    runs: dict[tuple[str, str], list[Told]] = {}
+) -> dict[str, Figures]:
+    """By place; medians over rounds of each function's figures."""
+    runs: dict[tuple[str, str], list[Figures]] = {}
     for turn in range(rounds + 1):  # the first warms the caches of the disk and is dropped
         for name in functions:
             for place in places:
                 run = _start(place, name, variables, folder / f"{turn}-{name}-{place.code.name}")
-                runs.setdefault((name, place.name), []).extend([run] * bool(turn))
-    return [
-        {"function": name, "place": place}
-        | {key: round(statistics.median(run[key] for run in kept), 1) for key in kept[0]}
-        for (name, place), kept in runs.items()
-    ]
+                runs.setdefault((place.name, name), []).extend([run] * bool(turn))
+    found: dict[str, Figures] = {place.name: {} for place in places}
+    for (place_name, name), kept in runs.items():
+        medians = {f"{name}, {key}": round(statistics.median(run[key] for run in kept), 1) for key in kept[0]}
+        found[place_name] |= medians
+    return found
 
 
-def _start(place: Place, name: str, variables: Mapping[str, str], folder: Path) -> Told:
+def _start(place: Place, name: str, variables: Mapping[str, str], folder: Path) -> Figures:
     """Of one execution environment. A function that is not called is still given an event, which it refuses."""
     spec = place.spec(f"{name}.handler", variables, memory_mb=MEMORY_MB)
     called = name.endswith(CALLED)
@@ -187,15 +157,3 @@ def _children_s() -> float:
     """CPU of processes that have ended: an environment's, with its calls. Other load makes it wait, not work."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _show(console: Console, title: str, rows: Sequence[Told]) -> None:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(*columns, title=title, box=box.SIMPLE, pad_edge=False, title_justify="left")
-    for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
-    console.print(table)
-
-
-if __name__ == "__main__":
-    main()
