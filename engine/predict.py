@@ -243,14 +243,15 @@ def rates_of(receipts: Sequence[Mapping[str, Any]], based_on: str) -> Rates:
 
 def _line(receipt: Mapping[str, Any], seconds: Mapping[str, float]) -> float:
     """0 unless each loader uploaded for clearly longer than it loaded, and than each reader read: with few chunks the
-    line can be the limit although no reader waits.
+    line can be the limit although no reader waits. As if all uploaded at once: rather too fast than too slow, for then
+    too little is compressed, not too much.
     """
     put = seconds.get("put", 0.0) / int(_decided(receipt, "loaders", 1))
     load = seconds.get("load", 0.0) / int(_decided(receipt, "loaders", 1))
     read = (seconds.get("read", 0.0) - seconds.get("wait", 0.0)) / int(_decided(receipt, "readers", 1))
     if put < load or put < LINE_TIMES * read:
         return 0.0
-    return _rate(receipt["bytes_copied"] * _staged(receipt), seconds["copy"])
+    return _rate(receipt["bytes_copied"] * _staged(receipt), put)
 
 
 def _press(receipt: Mapping[str, Any]) -> tuple[str, int]:

@@ -132,9 +132,11 @@ def bounds(config: Config, machine: Machine) -> Bounds:
 
 def tune(config: Config, machine: Machine, within: Bounds, rates: Rates, size: int, limit_s: float) -> Tuning:
     """For a table of `size` bytes; `limit_s`: the time limit of this process, `rates`: what earlier runs took."""
-    press = _press(config, machine, rates)
     loaders = _loaders(config, within, rates)
     readers = _readers(config, within, rates, loaders)
+    csv = max(1.0, size * rates.csv_share)
+    rounds = rounds_of(csv, int(readers.value), int(loaders.value), rates.staged_share, rates.put)
+    press = _press(config, machine, rates, rounds)
     share = rates.staged_share * press.share / _press_of(rates).share
     largest = _file_bytes_max(config, machine, share, files_in_flight(config, within), rates)
     chunk = _chunk_bytes(config, rates, size, share, largest, (int(readers.value), int(loaders.value)), limit_s)
@@ -259,7 +261,7 @@ def _chunk_bytes(
 # --- codec and level ---------------------------------------------------------------------------------------------
 
 
-def _press(config: Config, machine: Machine, rates: Rates) -> Press:
+def _press(config: Config, machine: Machine, rates: Rates, rounds: int) -> Press:
     """The one with which a run is fastest; gzip at level 1 unless another is clearly faster."""
     limits = config.limits
     codec, level = limits.codec or ("gzip" if limits.compression_level is not None else None), limits.compression_level
@@ -269,15 +271,16 @@ def _press(config: Config, machine: Machine, rates: Rates) -> Press:
     if not rates.line:
         return usual
     choices = [each for each in PRESSES if codec is None or each.codec == codec]
-    seconds = {each: _seconds_a_byte(each, machine, rates) for each in choices}
+    seconds = {each: _seconds_a_byte(each, machine, rates, rounds) for each in choices}
     best = min(choices, key=lambda each: seconds[each])
     return best if seconds[usual] >= GAIN_MIN * seconds[best] else usual
 
 
-def _seconds_a_byte(press: Press, machine: Machine, rates: Rates) -> float:
-    """Of CSV: what the line takes, or the cores."""
-    line = rates.line / (rates.staged_share / _press_of(rates).share)
-    return max(press.share / line, (1 / press.bytes_s + 1 / RECEIVE_BYTES_S) / machine.cores)
+def _seconds_a_byte(press: Press, machine: Machine, rates: Rates, rounds: int) -> float:
+    """Of CSV: what the line takes or the cores, whichever is more; of the other, the first of `rounds` or the last."""
+    line = press.share * (rates.staged_share / _press_of(rates).share) / rates.line
+    cores = (1 / press.bytes_s + 1 / RECEIVE_BYTES_S) / machine.cores
+    return max(line, cores) + min(line, cores) / rounds
 
 
 def _press_of(rates: Rates) -> Press:
