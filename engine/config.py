@@ -187,8 +187,8 @@ class Limits(Section):
         default=None,
         ge=1,
         le=64,
-        description="Connections that load at once; without it chosen: the cores, 2 to 4, and up to 8 where readers "
-        "waited for loaders in earlier runs.",
+        description="Connections that load at once; without it chosen: 4, and up to 8 where readers waited for "
+        "loaders in earlier runs.",
     )
     queue: int = Field(
         default=2, ge=0, le=64, description="Staged-ready files that may wait between readers and loaders."

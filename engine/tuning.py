@@ -32,8 +32,9 @@ FILE_LOAD_BYTES_S = 17e6
 
 READERS_A_CORE, READERS_MAX = 2, 8
 """While the server prepares rows for one, another's are compressed: on 2 cores 4 are 1.38 x psql, 2 are 1.1 x."""
-LOADERS_DEFAULT_MAX, LOADERS_MAX = 4, 8
-"""By cores alone, and where earlier runs show that readers waited for them."""
+LOADERS, LOADERS_MAX = 4, 8
+"""At first, and where earlier runs show that readers waited for them. They wait for others, so cores do not count: four
+load 68 MB/s (FILE_LOAD_BYTES_S), about what the network of a function carries; a warehouse runs eight statements."""
 PROCESS_BYTES = 160 * MIB
 """Of memory: the interpreter, the engine and the connector (benchmarks/results: a run of 5 M rows peaks at 189 MB)."""
 READER_BYTES = 16 * MIB
@@ -105,10 +106,8 @@ def bounds(config: Config, machine: Machine) -> Bounds:
     """By settings, else by cores, as far as connections and memory go."""
     limits = config.limits
     cores = f"{machine.cores:g} cores"
-    by_cores = math.ceil(machine.cores)
-    loaders = _fixed("loaders", limits.loaders) or Decision(
-        "loaders", min(max(by_cores, 2), LOADERS_DEFAULT_MAX), f"one for each of {cores}, 2 to 4", "cores"
-    )
+    why = f"together {LOADERS * FILE_LOAD_BYTES_S / 1e6:.0f} MB/s of CSV, about what the network of a function carries"
+    loaders = _fixed("loaders", limits.loaders) or Decision("loaders", LOADERS, why, "default")
     if limits.readers is not None:
         return Bounds(_decided("readers", limits.readers), loaders)
     choices = [

@@ -126,7 +126,7 @@ def chunks_of(world: World, table_bytes: int, chunk_bytes_max: int | None = None
     leaf = Leaf(1, "public", "t", "r", max(1, table_bytes // PAGE_BYTES), table_bytes)
     table = Table(1, "public", "t", "r", (), (), (leaf,))
     csv, share = table_bytes * world.costs.csv_share, world.costs.staged_share
-    rounds = tuning.rounds_of(csv, world.readers, tuning.LOADERS_DEFAULT_MAX, share, predict.PUT_BYTES_S)
+    rounds = tuning.rounds_of(csv, world.readers, tuning.LOADERS, share, predict.PUT_BYTES_S)
     chosen = max(tuning.CHUNK_BYTES_MIN, table_bytes // (rounds * world.readers))
     chunks = split(table, chunk_bytes_max or chosen)
     return [chunk.bytes_estimate * world.costs.csv_share for chunk in chunks]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from engine import predict
+from engine import predict, tuning
 from engine.deadline import HANDOVER_S_MAX, HANDOVER_SHARE, RESERVE_S_MAX, RESERVE_S_MIN, RESERVE_SHARE
 
 GBIT = 1e9 / 8
@@ -70,7 +70,7 @@ class World:
     network: tuple[float, float] = (0.4 * GBIT, 0.7 * GBIT)
     """Of a function, in each direction: each invocation draws its own between the two."""
     readers: int = 4
-    loaders: int = 2
+    loaders: int = tuning.LOADERS
     queue: int = 2
     file_bytes: float = math.inf
     """CSV bytes of a staged file (`limits.file_bytes_max`); the engine by itself makes one file a chunk."""

@@ -67,10 +67,11 @@ def test_readers_are_as_many_as_cores_connections_and_memory_allow(machine, sour
 
 
 def test_loaders_are_more_where_readers_waited_for_them():
-    assert tuned().loaders == 2
-    assert tuned(rates=HELD).loaders == 4
-    assert told(tuned(rates=HELD), "loaders").source == "history"
-    assert tuned(rates=replace(HELD, held=0.1)).loaders == 2
+    assert tuned().loaders == 4
+    busy = replace(HELD, loaders_busy=3.5)
+    assert tuned(rates=busy).loaders == 7
+    assert told(tuned(rates=busy), "loaders").source == "history"
+    assert tuned(rates=replace(busy, held=0.1)).loaders == 4
 
 
 def test_readers_are_fewer_where_more_loaders_would_not_help():
@@ -80,7 +81,7 @@ def test_readers_are_fewer_where_more_loaders_would_not_help():
 
 
 @pytest.mark.parametrize(
-    ("size", "files"), [(100 * MIB, 4), (GB, 16), (10 * GB, 48), (100 * GB, 180), (1000 * GB, 1800)]
+    ("size", "files"), [(100 * MIB, 6.25), (GB, 24), (10 * GB, 72), (100 * GB, 224), (1000 * GB, 1800)]
 )
 def test_files_are_few_for_a_large_table_and_small_for_a_small_one(size, files):
     """A file of 1 GB in two halves would load on two threads of a warehouse that has eight."""
