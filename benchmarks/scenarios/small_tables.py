@@ -24,8 +24,9 @@ NAME = "small-tables"
 ABOUT = "many small tables in one run, statements at the target, and the plan of five thousand"
 DATASETS: dict[str, list[str]] = {"quick": [], "full": []}
 
-TABLES_AT_SCALE_1, TABLES_MAX = 800, 1000
-"""200 where the suite is quick; 1,000 in the full one."""
+TABLES_AT_SCALE_1, TABLES_MAX = 400, 1000
+"""100 where the suite is quick; 1,000 in the full one."""
+ROUNDS_MAX = {"quick": 1, "full": 2}
 PLANNED_AT_SCALE_1, PLANNED_MAX = 20_000, 5000
 FIRST, AGAIN = "first run", "run again"
 RUN, RUN_MAX = "of the run itself", 4
@@ -40,7 +41,8 @@ def run(bench: Bench) -> list[Finding]:
 
 
 def _replicated(bench: Bench) -> Finding:
-    tables = TABLES_MAX if bench.profile == "full" else min(round(TABLES_AT_SCALE_1 * bench.scale), TABLES_MAX)
+    by_scale = min(max(round(TABLES_AT_SCALE_1 * bench.scale), RUN_MAX), TABLES_MAX)
+    tables = TABLES_MAX if bench.profile == "full" else by_scale
     dsn = bench.database("small")
     bench.say(f"making {tables} tables of {small.ROWS_EACH} rows")
     asyncio.run(_made(dsn, tables))
@@ -58,7 +60,7 @@ def _replicated(bench: Bench) -> Finding:
             Contender(FIRST, replicate.argv(config), counted, before=warehouse.empty),
             Contender(AGAIN, replicate.argv(config), counted, before=warehouse.begin),
         ]
-        outcomes = bench.race(contenders)
+        outcomes = bench.race(contenders, min(bench.rounds, ROUNDS_MAX[bench.profile]))
         warehouse.arrived(config, bench.scratch, {})
         statements = _statements(warehouse, dsn, tables, bench.scratch)
     return _found(tables, rows, outcomes, statements)
@@ -114,7 +116,8 @@ def _planned(bench: Bench) -> Finding:
             del directory, told
             return Left(tables, 0, 0)
 
-        (outcome,) = bench.race([Contender(f"plan of {tables}", plan.argv(config), all_of_them)])
+        contender = Contender(f"plan of {tables}", plan.argv(config), all_of_them)
+        (outcome,) = bench.race([contender], min(bench.rounds, ROUNDS_MAX[bench.profile]))
     seconds = outcome.median(lambda run: run.seconds)
     target = Target(f"plan of {tables} tables, seconds", "at most", PLAN_S_MAX, seconds)
     return Finding(NAME, "planning", tables, outcome.name, [outcome], [target], ["a row is a table here"])
