@@ -2,7 +2,8 @@
 
 The bytes of a file depend only on the rows: input is fed to the compressor in blocks of exactly `BLOCK_BYTES`, and
 a file is cut at the first end of a row at or after `file_bytes_max` bytes of CSV, however the stream was delivered.
-Memory: two blocks a stream, one filling and one in the compressor's thread, and what the sink of a file holds back.
+Memory: of a stream a block that fills, one that waits, one in the compressor's thread, there also in pieces, and what
+the sink of a file holds back.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class SpoolSettings:
 
 
 FileReady = Callable[[StagedFile], Awaitable[None]]
-Block = tuple[bytes | memoryview, bool]
-"""Bytes of the current file, and whether they end it."""
+Block = tuple[list[bytes | memoryview], bool]
+"""Pieces of the current file that fill a block, joined in the compressor's thread, and whether they end the file."""
 
 
 class Spool:
@@ -84,10 +85,10 @@ class Spool:
         self._file_bytes += len(view)
         missing = BLOCK_BYTES - self._pending_bytes
         if len(view) >= missing:
-            await self._blocks.send((b"".join([*self._pieces, view[:missing]]), False))
+            await self._blocks.send(([*self._pieces, view[:missing]], False))
             self._pieces, self._pending_bytes, view = [], 0, view[missing:]
             while len(view) >= BLOCK_BYTES:
-                await self._blocks.send((view[:BLOCK_BYTES], False))
+                await self._blocks.send(([view[:BLOCK_BYTES]], False))
                 view = view[BLOCK_BYTES:]
             view = memoryview(bytes(view))  # a slice would keep the whole of a huge row alive
         if view:
@@ -95,7 +96,7 @@ class Spool:
             self._pending_bytes += len(view)
 
     async def _end_file(self) -> None:
-        await self._blocks.send((b"".join(self._pieces), True))
+        await self._blocks.send((self._pieces, True))
         self._pieces = []
         self._pending_bytes = self._file_bytes = 0
 
@@ -162,7 +163,7 @@ async def _file(
     async with settings.sinks.open(path) as sink:
         while True:
             rows, last = block
-            rows_bytes += len(rows)
+            rows_bytes += sum(map(len, rows))
             file_bytes += await anyio.to_thread.run_sync(_pack, packer, rows, last, sink)
             await sink.drain()
             if last:
@@ -175,9 +176,9 @@ async def _file(
     return StagedFile(chunk, path.rpartition("/")[2], sink.path, rows_bytes, file_bytes)
 
 
-def _pack(packer: Compressor, rows: bytes | memoryview, last: bool, sink: Sink) -> int:
+def _pack(packer: Compressor, rows: list[bytes | memoryview], last: bool, sink: Sink) -> int:
     """Returns how many bytes went to the sink."""
-    data = packer.compress(rows)
+    data = packer.compress(b"".join(rows))
     if last:
         data += packer.flush()
     sink.add(data)
