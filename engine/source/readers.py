@@ -6,7 +6,9 @@ No row becomes Python objects on either path, and both write the same bytes.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Sequence
+from operator import itemgetter
 
 from engine.model import Field
 from engine.source.connection import Connection
@@ -19,7 +21,11 @@ NAP_S = 0.001
 FETCH_BYTES = 2 * 2**20
 FETCH_ROWS_MAX = 4096
 """Bounds what one fetch may hold when rows turn out much larger than those before."""
+GC_OBJECTS = 100_000
+"""More than the records of eight readers, a batch in hand and one arriving: at its usual 700 the garbage collector
+searches them and every module again and again, a fifth of the CPU of the `cursor` reader."""
 
+_LINE = itemgetter(0)
 Reader = Callable[[Connection, Sequence[Field], str, Spool], Awaitable[int]]
 
 
@@ -39,10 +45,11 @@ async def read_copy(connection: Connection, fields: Sequence[Field], rows: str, 
 
 async def read_cursor(connection: Connection, fields: Sequence[Field], rows: str, spool: Spool) -> int:
     """Fetches through a server-side cursor, about `FETCH_BYTES` a batch; the spool compresses one batch meanwhile."""
+    gc.set_threshold(GC_OBJECTS)
     cursor = await connection.cursor(sql.line_select(fields, rows))
     count, batch_rows = 0, 1
     while records := await cursor.fetch(batch_rows):
-        lines = b"\n".join([*(record[0] for record in records), b""])
+        lines = b"\n".join([*map(_LINE, records), b""])
         count += len(records)
         batch_rows = max(1, min(FETCH_ROWS_MAX, 2 * batch_rows, FETCH_BYTES * len(records) // len(lines)))
         await spool.write(lines)
