@@ -23,7 +23,7 @@ FETCH_ROWS_MAX = 4096
 """Bounds what one fetch may hold when rows turn out much larger than those before."""
 GC_OBJECTS = 100_000
 """More than the records of eight readers, a batch in hand and one arriving: at its usual 700 the garbage collector
-searches them and every module again and again, a fifth of the CPU of the `cursor` reader."""
+searches them and every module again and again. With `map` it saves a fifth of the CPU of the `cursor` reader."""
 
 _LINE = itemgetter(0)
 Reader = Callable[[Connection, Sequence[Field], str, Spool], Awaitable[int]]
