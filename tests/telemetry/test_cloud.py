@@ -102,7 +102,7 @@ def test_every_span_of_every_function_is_in_one_tree(ran):
     known = {span.span_id for span in spans}
     roots = [span for span in spans if span.parent_span_id not in known]
     assert [(span.name, span.parent_span_id.hex()) for span in roots] == [("parallel", "00f067aa0ba902b7")]
-    phases = {"prepare", "copy", "read", "put", "load", "gates", "publish"}
+    phases = {"prepare", "copy", "read", "wait", "put", "load", "gates", "publish"}
     assert phases | {"table", "parallel", "snapshot", "worker"} == {span.name for span in spans}
 
 
