@@ -93,4 +93,11 @@ class Aws(Section):
         default=None, description="URL of the SQS queue that takes what failed for good, for `borealis replay`."
     )
     topic: str | None = Field(default=None, description="ARN of the SNS topic that is told of failures.")
+    audit_log_group: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_/.#-]{1,512}$",
+        description="Log group that takes the audit log: who asked for which run, and how it ended. A function whose "
+        "beginning cannot be written there runs nothing.",
+        examples=["/borealis-prod/audit"],
+    )
     results_bucket: str | None = Field(default=None, description="Bucket that takes the results of benchmark runs.")

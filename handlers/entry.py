@@ -22,8 +22,9 @@ import orjson
 from engine import failures
 from engine.config import Config
 from engine.connect import KEPT, KeptSessions
-from engine.errors import BorealisError
+from engine.errors import BorealisError, EventError
 from engine.telemetry.functions import invocation
+from handlers import url
 from handlers.configuration import fetched
 from handlers.events import Event, parsed
 
@@ -89,12 +90,16 @@ def serve(
     *,
     otherwise: Callable[[BorealisError], Answer] | None = None,
 ) -> Handler:
-    """A handler: `kind` is an Event or a union of them; `otherwise` answers in place of an error of ours."""
+    """A handler: `kind` is an Event or a union of them; `otherwise` answers in place of an error of ours.
+
+    An event that is refused is no answer but an error, or the status 400 where it came by the function's URL.
+    """
     kinds = get_args(kind) or (kind,)
 
     def handler(event: Any, context: Any) -> Answer:
+        by_url = url.is_request(event)
         try:
-            asked: Any = parsed(event, kinds)
+            asked: Any = parsed(url.event_of(event), kinds)
             origin = asked.correlation_id or getattr(asked, "execution", None) or context.aws_request_id
             with invocation(context, correlation_id=origin, trace=asked.continued, run_id=asked.run) as telling:
                 answer = _environment.run(_answered(asked, body, context, origin))
@@ -103,12 +108,14 @@ def serve(
             told = failures.known(error)[0]
             if os.environ.get("BOREALIS_DEBUG"):
                 traceback.print_exception(error)
-            if otherwise is None or not isinstance(told, BorealisError):
+            if by_url and isinstance(told, EventError):
+                return url.response({"error": failures.as_json(told)}, 400)
+            if otherwise is None or not isinstance(told, BorealisError) or isinstance(told, EventError):
                 leaving = RetryableError if getattr(told, "retryable", False) else FatalError
                 raise leaving("\n".join(failures.in_lines(told))) from None
             answer = otherwise(told)
         plain: Answer = orjson.loads(orjson.dumps(answer, default=str))
-        return plain
+        return url.response(plain) if by_url else plain
 
     return handler
 

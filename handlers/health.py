@@ -2,14 +2,15 @@
 
     {"ok": true, "version": "0.1.0", "checks": [{"name": "source", "ok": true, "latency_ms": 12, ...}]}
 
-A check that fails is an answer, with the reason and the remedy, and not an error of the function.
+A check that fails is an answer, with the reason and the remedy, and not an error of the function. As a canary it tells
+the metric `Unhealthy`, 0 or 1, and a line for each check.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import anyio
@@ -22,6 +23,7 @@ from engine.source.connection import Address
 from engine.source.facts import facts
 from engine.sql.target import WHO
 from engine.state.chosen import state_of
+from engine.telemetry import lines, metrics
 from handlers.entry import Answer, Call, serve
 from handlers.events import HealthEvent
 
@@ -58,7 +60,14 @@ async def body(event: HealthEvent, call: Call) -> Answer:
 
 
 def _answer(checks: list[Check]) -> Answer:
-    return {"ok": all(check.ok for check in checks), "version": __version__, "checks": checks}
+    ok = all(check.ok for check in checks)
+    for check in checks:
+        told = asdict(check)
+        lines.tell("health_check", check=told.pop("name"), **told)
+    keys = lines.keys()
+    failed = [check.name for check in checks if not check.ok]
+    metrics.emit({"Unhealthy": int(not ok)}, {"function": keys["function"]}, {**keys, "failed": failed})
+    return {"ok": ok, "version": __version__, "checks": checks}
 
 
 def _unhealthy(error: BorealisError) -> Answer:

@@ -19,7 +19,7 @@ FOLDERS = ("engine", "handlers")
 NEVER = ("engine.local",)
 """Imported inside a function of `engine.connect`, for a setting that a Lambda function cannot have: `target.local`."""
 
-AWS_SERVICES = frozenset("dynamodb kms lambda s3 sns sqs ssm stepfunctions sts".split())
+AWS_SERVICES = frozenset("dynamodb kms lambda logs s3 sns sqs ssm stepfunctions sts".split())
 """Whose descriptions botocore needs here; all 400 are 25 MB and most of its files."""
 
 TRIMMED = (

@@ -91,6 +91,7 @@ class Told:
             "table_finished", table=receipt.table, status=receipt.status, table_run_id=receipt.run_id,
             mode=receipt.mode, rows=receipt.rows_loaded, bytes_read=receipt.bytes_read,
             bytes_staged=receipt.bytes_staged, seconds=receipt.seconds, retries=receipt.retries,
-            chunks_left=receipt.chunks_left, losses=receipt.losses, error=receipt.error,
+            chunks_left=receipt.chunks_left, losses=receipt.losses, backed_off=receipt.backed_off,
+            error=receipt.error,
         )  # fmt: skip
         metrics.of_table(receipt, keys().get("function", ""), alone=receipt.table in self._named)

@@ -33,6 +33,7 @@ UNITS = {
     "InvocationFailures": "Count",
     "ChunksLeft": "Count",
     "DeadLetters": "Count",
+    "Unhealthy": "Count",
     "ExtractionRowsRate": "Count/Second",
     "EndToEndRowsRate": "Count/Second",
     "CostEstimate": "None",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EventError
+from handlers import url
 from handlers.events import (
     BenchmarkEvent,
     Event,
@@ -32,7 +33,7 @@ KINDS = {
 
 
 def example(name):
-    return json.loads((EXAMPLES / f"{name}.json").read_text())
+    return url.event_of(json.loads((EXAMPLES / f"{name}.json").read_text()))
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.iterdir()))

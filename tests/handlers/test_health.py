@@ -1,12 +1,19 @@
 """Health says what is well and what is not, each with its reason, in bounded time, and never fails by itself."""
 
+import base64
+import io
+import json
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
-from handlers import health
+from engine.telemetry import lines
+from handlers import entry, health
 from tests.handlers.conftest import Context
+
+EVENTS = Path(__file__).with_name("events")
 
 
 def asked(event, **context):
@@ -77,3 +84,90 @@ def test_a_configuration_that_is_refused_is_an_answer_too(whole, monkeypatch):
     assert not answer["ok"]
     assert list(checks) == ["configuration"]
     assert "BOREALIS_TARGET__PORT" in checks["configuration"]["detail"]
+
+
+# --- as a canary ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told(monkeypatch, capsys):
+    """`told()`: the metrics and the lines of checks since it was last asked."""
+    written = io.StringIO()
+    monkeypatch.setattr(lines._logger.registered_handler, "stream", written)
+
+    def since():
+        found = [json.loads(line) for line in written.getvalue().splitlines()]
+        metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        written.seek(0)
+        written.truncate()
+        checks = [line for line in found if line["event"] == "health_check"]
+        return [line for line in metrics if "Unhealthy" in line], checks
+
+    return since
+
+
+def test_it_tells_the_metric_of_the_alarm_and_a_line_a_check(whole, monkeypatch, told):
+    asked({})
+    (metric,), checks = told()
+    assert (metric["Unhealthy"], metric["function"], metric["failed"]) == ([0.0], "borealis-scheduled", [])
+    assert metric["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Borealis"
+    assert [(line["check"], line["ok"]) for line in checks] == [("configuration", True), ("state", True)]
+    monkeypatch.setenv("BOREALIS_TARGET__PORT", "1")
+    entry._environment._config = None
+    asked({"deep": True})
+    (metric,), checks = told()
+    assert (metric["Unhealthy"], metric["failed"]) == ([1.0], ["target"])
+    (failed,) = [line for line in checks if not line["ok"]]
+    assert failed["check"] == "target"
+    assert failed["remedy"]
+
+
+def test_a_configuration_that_is_refused_is_unhealthy(whole, monkeypatch, told):
+    monkeypatch.setenv("BOREALIS_TARGET__PORT", "many")
+    asked({})
+    (metric,), _ = told()
+    assert (metric["Unhealthy"], metric["function"]) == ([1.0], "borealis-scheduled")
+
+
+# --- behind its URL ---------------------------------------------------------------------------------------------
+
+
+def by_url(body=None, *, encoded=False, query=None):
+    event = json.loads((EVENTS / "health.url.json").read_text())
+    event |= {"body": body, "isBase64Encoded": encoded, "queryStringParameters": query}
+    answer = health.handler(event, Context())
+    assert answer["headers"]["content-type"] == "application/json"
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def test_a_request_is_answered_with_a_status(whole, monkeypatch):
+    status, answer = by_url()
+    assert (status, answer["ok"], len(answer["checks"])) == (200, True, 2)
+    monkeypatch.setenv("BOREALIS_STATE__PATH", "/proc/none/state.db")
+    entry._environment._config = None
+    status, answer = by_url()
+    assert (status, answer["ok"]) == (503, False)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"query": {"deep": "true"}}, {"body": '{"deep": true}'},
+              {"body": base64.b64encode(b'{"deep": true}').decode(), "encoded": True}],
+)  # fmt: skip
+def test_what_is_asked_stands_in_the_query_or_in_the_body(whole, asked):
+    status, answer = by_url(**asked)
+    assert (status, len(answer["checks"])) == (200, 4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "fault"),
+    [
+        ({"body": "{deep"}, "body: is not JSON"),
+        ({"body": '{"depp": true}'}, "depp: unknown field"),
+        ({"query": {"deep": "very"}}, "deep: must be true or false"),
+    ],
+)
+def test_a_request_that_is_refused_is_a_bad_request_and_does_not_make_anything_unhealthy(whole, told, asked, fault):
+    status, answer = by_url(**asked)
+    assert status == 400
+    assert answer["error"]["message"].startswith(fault)
+    assert told()[0] == []
