@@ -27,3 +27,30 @@ output "audit_log_group" {
   description = "Name of the log group of the audit log: aws.audit_log_group."
   value       = local.audit_group
 }
+
+# --- network ----------------------------------------------------------------------------------------------------
+
+output "vpc_id" {
+  description = "The VPC, made here or given."
+  value       = local.vpc_id
+}
+
+output "function_security_group" {
+  description = "Security group of the functions: what lets them in, as a Vault that is not managed here, names it."
+  value       = aws_security_group.function.id
+}
+
+output "database_subnet_group" {
+  description = "Where an Aurora cluster in a VPC made here belongs."
+  value       = one(aws_db_subnet_group.main[*].name)
+}
+
+output "snowflake_endpoints" {
+  description = "Ids of the endpoints that lead to Snowflake and to its stage, for the network policy there (terraform/snowflake: privatelink)."
+  value       = { service = one(aws_vpc_endpoint.snowflake[*].id), stage = one(aws_vpc_endpoint.stage[*].id) }
+}
+
+output "nat_addresses" {
+  description = "Public addresses that the functions come from, for the firewall of a Vault outside; none without NAT."
+  value       = [for zone, address in aws_eip.nat : address.public_ip]
+}

@@ -215,31 +215,102 @@ variable "stage" {
   }
 }
 
-# --- network (its resources: network.tf, endpoints.tf, flow_logs.tf) ------------------------------------------------
+# --- network (its resources: network.tf, network_acls.tf, endpoints.tf, flow_logs.tf) ---------------------------------
 
 variable "vpc" {
-  description = "The VPC: either id and subnet_ids (two private ones or more) of one that exists, or the cidr of one that is made here."
+  description = <<-EOT
+    The VPC, one of two:
+    made here: its cidr (/16 to /20), the zones that its subnets are in, and peers, the connections to other VPCs, as of Aurora
+    or Vault, by their addresses;
+    given: its id, subnet_ids of private subnets in two zones or more, route_table_ids of these (for gateway endpoints),
+    endpoints that it has already, by service, with the security group of each ("" for gateways), and endpoint_clients, security
+    groups of others there whose calls come to the endpoints made here, since the names of these hold for the whole VPC.
+    services: AWS services beyond those of the engine that get an endpoint, such as xray for a collector in a layer.
+  EOT
   type = object({
-    id         = optional(string)
-    subnet_ids = optional(list(string), [])
-    cidr       = optional(string)
+    cidr             = optional(string)
+    zones            = optional(list(string), [])
+    peers            = optional(map(string), {})
+    id               = optional(string)
+    subnet_ids       = optional(list(string), [])
+    route_table_ids  = optional(list(string), [])
+    endpoints        = optional(map(string), {})
+    endpoint_clients = optional(list(string), [])
+    services         = optional(set(string), [])
   })
 
   validation {
     condition     = (var.vpc.id == null) != (var.vpc.cidr == null)
-    error_message = "vpc has either id and subnet_ids, or cidr."
+    error_message = "vpc has either cidr and zones, or id and subnet_ids."
+  }
+  validation {
+    condition     = var.vpc.cidr == null ? true : can(cidrsubnet(var.vpc.cidr, 8, 25)) && can(regex("/(1[6-9]|20)$", var.vpc.cidr))
+    error_message = "vpc: cidr is a range of /16 to /20, such as 10.0.0.0/16."
+  }
+  validation {
+    condition     = var.vpc.cidr == null ? length(var.vpc.zones) == 0 : length(distinct(var.vpc.zones)) == length(var.vpc.zones) && length(var.vpc.zones) >= 2 && length(var.vpc.zones) <= 6
+    error_message = "vpc: zones are two to six different ones of a VPC made here."
+  }
+  validation {
+    condition     = alltrue([for zone in var.vpc.zones : startswith(zone, var.region)])
+    error_message = "vpc: zones are in the region, such as us-east-1a."
+  }
+  validation {
+    condition     = var.vpc.id == null ? true : can(regex("^vpc-[0-9a-f]+$", var.vpc.id)) && length(distinct(var.vpc.subnet_ids)) >= 2 && alltrue([for id in var.vpc.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))])
+    error_message = "vpc: id is vpc-..., subnet_ids are two or more of subnet-...."
+  }
+  validation {
+    condition     = var.vpc.id == null ? true : length(var.vpc.route_table_ids) > 0 || alltrue([for gateway in ["dynamodb", "s3"] : contains(keys(var.vpc.endpoints), gateway)])
+    error_message = "vpc: route_table_ids are needed for the gateway endpoints of dynamodb and s3, unless endpoints names both."
+  }
+  validation {
+    condition     = alltrue([for id in var.vpc.route_table_ids : can(regex("^rtb-[0-9a-f]+$", id))])
+    error_message = "vpc: route_table_ids are rtb-...."
+  }
+  validation {
+    condition     = var.vpc.cidr == null ? length(var.vpc.peers) == 0 : length(var.vpc.subnet_ids) + length(var.vpc.route_table_ids) + length(var.vpc.endpoints) + length(var.vpc.endpoint_clients) == 0
+    error_message = "vpc: peers belong to a VPC made here; subnet_ids, route_table_ids, endpoints and endpoint_clients to one that is given."
+  }
+  validation {
+    condition     = alltrue([for cidr, id in var.vpc.peers : can(cidrhost(cidr, 0)) && can(regex("^pcx-[0-9a-f]+$", id))])
+    error_message = "vpc: peers are ids of peering connections by the addresses behind them, such as \"10.9.0.0/16\" = \"pcx-...\"."
+  }
+  validation {
+    condition     = alltrue([for service, id in var.vpc.endpoints : contains(["dynamodb", "s3"], service) ? id == "" : can(regex("^sg-[0-9a-f]+$", id))])
+    error_message = "vpc: endpoints have the security group (sg-...) of each service, and \"\" for dynamodb and s3."
+  }
+  validation {
+    condition     = alltrue([for id in var.vpc.endpoint_clients : can(regex("^sg-[0-9a-f]+$", id))])
+    error_message = "vpc: endpoint_clients are security groups, sg-...."
+  }
+  validation {
+    condition     = alltrue([for service in var.vpc.services : can(regex("^[a-z][a-z0-9.-]+$", service)) && !contains(["dynamodb", "s3"], service)])
+    error_message = "vpc: services are names as in com.amazonaws.REGION.NAME, such as xray."
   }
 }
 
 variable "aurora" {
-  description = "The source: the security group of the cluster or the cidr of its subnets, its port, and for logins without a password rds_iam, such as cluster-ABCDEFGHIJKLMNOP/borealis."
+  description = "The source: the security_group_id of the cluster, which gets a rule for the functions, or the cidrs of its subnets (neither: the database subnets of a VPC made here); its port; and for logins without a password rds_iam, such as cluster-ABCDEFGHIJKLMNOP/borealis."
   type = object({
     security_group_id = optional(string)
-    cidr              = optional(string)
+    cidrs             = optional(list(string), [])
     port              = optional(number, 5432)
     rds_iam           = optional(list(string), [])
   })
+  default = {}
 
+  validation {
+    condition     = var.aurora.security_group_id == null ? length(var.aurora.cidrs) > 0 || var.vpc.cidr != null : length(var.aurora.cidrs) == 0 && can(regex("^sg-[0-9a-f]+$", var.aurora.security_group_id))
+    error_message = "aurora has either security_group_id (sg-...) or cidrs, and needs one of them in a VPC that is given."
+  }
+  validation {
+    condition     = alltrue([for cidr in var.aurora.cidrs : can(cidrhost(cidr, 0)) && cidr != "0.0.0.0/0"])
+    error_message = "aurora: cidrs are ranges of addresses, such as 10.0.10.0/24, and not the whole internet."
+  }
+  validation {
+    condition     = var.aurora.port >= 1 && var.aurora.port <= 65535 && floor(var.aurora.port) == var.aurora.port
+    error_message = "aurora: port is 1 to 65535."
+  }
   validation {
     condition     = alltrue([for each in var.aurora.rds_iam : can(regex("^(cluster|db|prx)-[A-Za-z0-9]+/[^/*]+$", each))])
     error_message = "aurora: rds_iam are pairs of resource id and user, such as cluster-ABCDEFGHIJKLMNOP/borealis."
@@ -247,24 +318,64 @@ variable "aurora" {
 }
 
 variable "snowflake" {
-  description = "Snowflake PrivateLink, from SYSTEM$GET_PRIVATELINK_CONFIG: service name of the endpoint and the host names that resolve to it, that of the stage too; null: no endpoint."
+  description = <<-EOT
+    The way to Snowflake. stage_bucket: bucket of its internal stage, the first part of privatelink-internal-stage in
+    SYSTEM$GET_PRIVATELINK_CONFIG, or of a STAGE host in SYSTEM$ALLOWLIST; large results are fetched there with any stage.
+    With PrivateLink (Business Critical): service_name is privatelink-vpce-id, hosts are the host names of
+    privatelink-account-url, regionless-privatelink-account-url, privatelink-ocsp-url and its regionless one; stage_endpoint
+    false leaves the stage to the gateway endpoint of S3. Where the VPC has an endpoint and its names already:
+    security_group_id of that endpoint instead. With neither Snowflake is reached over the internet, by NAT.
+  EOT
   type = object({
-    service_name = string
-    hosts        = list(string)
+    stage_bucket      = string
+    service_name      = optional(string)
+    hosts             = optional(list(string), [])
+    stage_endpoint    = optional(bool, true)
+    security_group_id = optional(string)
   })
-  default = null
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.snowflake.stage_bucket))
+    error_message = "snowflake: stage_bucket is the name of a bucket, without .s3.REGION.amazonaws.com."
+  }
+  validation {
+    condition     = var.snowflake.service_name == null ? true : can(regex("^com\\.amazonaws\\.vpce\\.[a-z0-9-]+\\.vpce-svc-[0-9a-f]+$", var.snowflake.service_name))
+    error_message = "snowflake: service_name is com.amazonaws.vpce.REGION.vpce-svc-...."
+  }
+  validation {
+    condition     = (var.snowflake.service_name == null) == (length(var.snowflake.hosts) == 0)
+    error_message = "snowflake: service_name and hosts belong together."
+  }
+  validation {
+    condition     = alltrue([for host in var.snowflake.hosts : can(regex("^[a-z0-9._-]+\\.privatelink\\.snowflakecomputing\\.com$", host))])
+    error_message = "snowflake: hosts are names in privatelink.snowflakecomputing.com, in lower case, without https://."
+  }
+  validation {
+    condition     = var.snowflake.security_group_id == null ? true : var.snowflake.service_name == null && can(regex("^sg-[0-9a-f]+$", var.snowflake.security_group_id))
+    error_message = "snowflake: security_group_id (sg-...) is that of an endpoint that exists, so there is no service_name."
+  }
 }
 
 variable "vault" {
-  description = "HashiCorp Vault: its address; outside where it is reached over the internet, which takes a NAT gateway; null: no Vault."
+  description = "HashiCorp Vault: its address; where it is inside, its security_group_id, which gets a rule for the functions, or its cidrs; outside where it is reached over the internet, which takes a NAT gateway. null: no Vault."
   type = object({
-    address = string
-    outside = optional(bool, false)
+    address           = string
+    outside           = optional(bool, false)
+    security_group_id = optional(string)
+    cidrs             = optional(list(string), [])
   })
   default = null
 
   validation {
-    condition     = var.vault == null ? true : startswith(var.vault.address, "https://")
-    error_message = "vault: address is an https URL."
+    condition     = var.vault == null ? true : can(regex("^https://[^/:]+(:[0-9]+)?/?$", var.vault.address))
+    error_message = "vault: address is an https URL without a path, such as https://vault.example.com:8200."
+  }
+  validation {
+    condition     = var.vault == null ? true : length([for way in [var.vault.outside, var.vault.security_group_id != null, length(var.vault.cidrs) > 0] : way if way]) == 1
+    error_message = "vault has one of outside, security_group_id and cidrs."
+  }
+  validation {
+    condition     = var.vault == null ? true : alltrue([for cidr in var.vault.cidrs : can(cidrhost(cidr, 0)) && cidr != "0.0.0.0/0"]) && (var.vault.security_group_id == null ? true : can(regex("^sg-[0-9a-f]+$", var.vault.security_group_id)))
+    error_message = "vault: security_group_id is sg-..., cidrs are ranges of addresses, and not the whole internet."
   }
 }

@@ -3,10 +3,16 @@ region        = "us-east-1"
 configuration = "environments/dev.toml"
 package       = { s3 = { bucket = "acme-borealis-packages", key = "borealis-arm64.zip" } }
 
-vpc    = { cidr = "10.0.0.0/16" }
-aurora = { cidr = "10.0.10.0/24" }
-vault  = { address = "https://vault.example.com:8200" }
-
+# A VPC of a network team, Vault inside it, Snowflake without PrivateLink: the least that works.
+vpc = {
+  id              = "vpc-0a1b2c3d4e5f60718"
+  subnet_ids      = ["subnet-0a1b2c3d4e5f60711", "subnet-0a1b2c3d4e5f60712"]
+  route_table_ids = ["rtb-0a1b2c3d4e5f60711"]
+  endpoints       = { dynamodb = "", s3 = "", sts = "sg-0a1b2c3d4e5f60713" }
+}
+aurora    = { security_group_id = "sg-0a1b2c3d4e5f60714" }
+snowflake = { stage_bucket = "sfc-va-ds1-customer-stage" }
+vault     = { address = "https://vault.dev.example.com:8200", security_group_id = "sg-0a1b2c3d4e5f60715" }
 
 alerts = { emails = ["data-platform@example.com"] }
 

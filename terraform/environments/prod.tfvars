@@ -3,10 +3,19 @@ region        = "us-east-1"
 configuration = "environments/prod.toml"
 package       = { s3 = { bucket = "acme-borealis-packages", key = "borealis-arm64.zip" } }
 
-vpc    = { cidr = "10.0.0.0/16" }
-aurora = { cidr = "10.0.10.0/24" }
-vault  = { address = "https://vault.example.com:8200" }
-
+# The VPC of the architecture document: Aurora in its database subnets, Snowflake by PrivateLink, Vault outside, by NAT.
+vpc    = { cidr = "10.0.0.0/16", zones = ["us-east-1a", "us-east-1b"] }
+aurora = { security_group_id = "sg-0f1e2d3c4b5a69788" }
+snowflake = {
+  service_name = "com.amazonaws.vpce.us-east-1.vpce-svc-0f1e2d3c4b5a69788"
+  stage_bucket = "sfc-va-ds1-customer-stage"
+  hosts = [
+    "cd67890.us-east-1.privatelink.snowflakecomputing.com",
+    "acme-analytics.privatelink.snowflakecomputing.com",
+    "ocsp.cd67890.us-east-1.privatelink.snowflakecomputing.com",
+  ]
+}
+vault = { address = "https://vault.example.com", outside = true }
 
 alerts = { emails = ["data-platform@example.com"] }
 

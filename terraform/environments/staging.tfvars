@@ -3,10 +3,22 @@ region        = "us-east-1"
 configuration = "environments/staging.toml"
 package       = { s3 = { bucket = "acme-borealis-packages", key = "borealis-arm64.zip" } }
 
-vpc    = { cidr = "10.0.0.0/16" }
-aurora = { cidr = "10.0.10.0/24" }
-vault  = { address = "https://vault.example.com:8200" }
-
+# A VPC of its own as in prod, but Vault in a VPC beside it: no NAT, no way to the internet at all.
+vpc = {
+  cidr  = "10.1.0.0/16"
+  zones = ["us-east-1a", "us-east-1b"]
+  peers = { "10.9.0.0/16" = "pcx-0a1b2c3d4e5f60718" }
+}
+snowflake = {
+  service_name = "com.amazonaws.vpce.us-east-1.vpce-svc-0a1b2c3d4e5f60718"
+  stage_bucket = "sfc-va-ds1-customer-stage"
+  hosts = [
+    "ab12345.us-east-1.privatelink.snowflakecomputing.com",
+    "acme-staging.privatelink.snowflakecomputing.com",
+    "ocsp.ab12345.us-east-1.privatelink.snowflakecomputing.com",
+  ]
+}
+vault = { address = "https://vault.staging.example.com:8200", cidrs = ["10.9.4.0/24"] }
 
 alerts = { emails = ["data-platform@example.com"] }
 
