@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV4 ?= .venv-connector4
+SCANNERS ?= .scanners
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
@@ -9,7 +10,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 PEERS := $(basename $(wildcard benchmarks/peers/requirements-*.in))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cloud-local test check bench bench-full package test-connector4 format lock clean
+.PHONY: help setup demo cloud-local test check check-terraform bench bench-full package test-connector4 format lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -22,14 +23,17 @@ demo: setup ## PostgreSQL and the warehouse embedded, real data, full then incre
 cloud-local: setup ## the cloud on a laptop: state machine, functions, Vault, standby; what ran where
 	$(BIN)/python -m engine.local.cloud
 
-test: setup ## every test
-	$(BIN)/python -m pytest
+test: setup ## every test but those of Terraform
+	$(BIN)/python -m pytest --ignore=tests/terraform
 
 check: setup ## lint, format, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy engine handlers package
 	$(BIN)/python -m pytest -q tests/unit/test_house.py
+
+check-terraform: setup $(SCANNERS)/.installed ## the infrastructure: formats, plans, rights, faults, scanners
+	SCANNERS=$(SCANNERS) $(BIN)/python -m pytest tests/terraform
 
 bench: setup ## speed beside other tools, in minutes: make bench [BENCH="--only extract"]
 	$(BIN)/python -m benchmarks run $(BENCH)
@@ -53,10 +57,11 @@ lock: setup ## resolve the requirements again: make lock [UPGRADE=--upgrade]
 	grep -v '^snowflake-connector-python==' requirements-dev.txt | grep -E '^[a-z0-9_.-]+==' | sed 's/ \\$$//' > .constraints.txt
 	$(BIN)/$(LOCK) $(UPGRADE) requirements-connector4.in -c .constraints.txt -o requirements-connector4.txt
 	rm .constraints.txt
+	$(BIN)/$(LOCK) $(UPGRADE) requirements-scanners.in -o requirements-scanners.txt
 	for peer in $(PEERS); do $(BIN)/$(LOCK) $(UPGRADE) $$peer.in -o $$peer.txt; done
 
 clean: ## remove the environments, the peers and the zips
-	rm -rf $(VENV) $(VENV4) .peers dist
+	rm -rf $(VENV) $(VENV4) $(SCANNERS) .peers dist
 
 # The stamp is newer than the lock exactly when the environment was made from it.
 $(VENV)/.installed: requirements-dev.txt pyproject.toml
@@ -71,4 +76,9 @@ $(VENV4)/.installed: requirements-dev.txt requirements-connector4.txt pyproject.
 	$(VENV4)/bin/python $(PIP) install --require-hashes -r requirements-dev.txt
 	$(VENV4)/bin/python $(PIP) install --require-hashes -r requirements-connector4.txt
 	$(VENV4)/bin/python $(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
+
+$(SCANNERS)/.installed: requirements-scanners.txt
+	$(PYTHON) -m venv $(SCANNERS)
+	$(SCANNERS)/bin/python $(PIP) install --only-binary=:all: --require-hashes -r $<
 	touch $@
