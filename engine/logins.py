@@ -7,7 +7,7 @@ one, for it may have been rotated since it was read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -38,6 +38,18 @@ def target_logins(config: Config) -> LoginParameters:
     if config.target.vault is not None:
         return VaultParameters(_vault(config), config.target.vault, config.target.user)
     return FixedParameters(_settled(config))
+
+
+def origins(config: Config, since: float) -> dict[str, Any]:
+    """By what each side lets this process in, for the audit log: where it is from, and by which reads of Vault."""
+    source = "rds-iam" if config.source.auth == "rds-iam" else "settings"
+    sides = {"source": (config.source.vault, source), "target": (config.target.vault, "settings")}
+    return {
+        side: {"from": "vault", "reads": [asdict(read) for read in _vault(config).reads(path, since)]}
+        if path is not None
+        else {"from": otherwise}
+        for side, (path, otherwise) in sides.items()
+    }
 
 
 def _vault(config: Config) -> Vault:

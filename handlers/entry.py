@@ -12,21 +12,25 @@ import asyncio
 import contextvars
 import os
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
 import anyio
 import orjson
 
-from engine import failures
+from engine import __version__, failures
+from engine.audit import Entry, audited
 from engine.config import Config
 from engine.connect import KEPT, KeptSessions
 from engine.errors import BorealisError, EventError
+from engine.telemetry import lines
 from engine.telemetry.functions import invocation
 from handlers import url
 from handlers.configuration import fetched
 from handlers.events import Event, parsed
+from handlers.triggers import Trigger, trigger_of
 
 RESERVE_S = 1.0
 """Of the time limit, kept for what follows a body that is cut off: cancelling, closing connections, telling of it."""
@@ -58,6 +62,8 @@ class Call:
     """As it was invoked, alias included: what a function invokes to go on by itself."""
     seconds_left: Callable[[], float]
     """Until the body is cut off, `RESERVE_S` before the time limit."""
+    audit: Entry
+    """In the audit log."""
 
 
 class Environment:
@@ -102,7 +108,7 @@ def serve(
             asked: Any = parsed(url.event_of(event), kinds)
             origin = asked.correlation_id or getattr(asked, "execution", None) or context.aws_request_id
             with invocation(context, correlation_id=origin, trace=asked.continued, run_id=asked.run) as telling:
-                answer = _environment.run(_answered(asked, body, context, origin))
+                answer = _environment.run(_answered(asked, body, context, origin, trigger_of(event, asked)))
                 telling.answered(answer)
         except Exception as error:  # noqa: BLE001 the outermost place: everything ends as an answer or as one of two errors
             told = failures.known(error)[0]
@@ -121,21 +127,25 @@ def serve(
 
 
 async def _answered(
-    event: E, body: Callable[[E, Call], Awaitable[Answer]], context: Any, correlation_id: str
+    event: E, body: Callable[[E, Call], Awaitable[Answer]], context: Any, correlation_id: str, trigger: Trigger
 ) -> Answer:
     def seconds_left() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000 - RESERVE_S
 
     with anyio.move_on_after(seconds_left()) as time_limit:
-        call = Call(
-            config=await _environment.config(),
-            request_id=context.aws_request_id,
-            correlation_id=correlation_id,
-            function_name=context.function_name,
-            function_arn=context.invoked_function_arn,
-            seconds_left=seconds_left,
-        )
-        return await body(event, call)
+        config = await _environment.config()
+        async with _audited(config, event, context, correlation_id, trigger) as entry:
+            call = Call(
+                config=config,
+                request_id=context.aws_request_id,
+                correlation_id=correlation_id,
+                function_name=context.function_name,
+                function_arn=context.invoked_function_arn,
+                seconds_left=seconds_left,
+                audit=entry,
+            )
+            entry.answer = answer = await body(event, call)
+        return answer
     assert time_limit.cancelled_caught
     raise BorealisError(
         f"{context.function_name} did not end within its time limit",
@@ -143,3 +153,21 @@ async def _answered(
         retryable=True,
         code="timeout",
     )
+
+
+@asynccontextmanager
+async def _audited(
+    config: Config, event: Event, context: Any, correlation_id: str, trigger: Trigger
+) -> AsyncIterator[Entry]:
+    """One stream a function and environment, named as that of its own log: `FUNCTION/2026/11/23/[$LATEST]...`."""
+    keys = {
+        "function": context.function_name, "version": __version__, "request_id": context.aws_request_id,
+        "correlation_id": correlation_id, "run_id": event.run, "trigger": trigger,
+    }  # fmt: skip
+    stream = f"{context.function_name}/{os.environ.get('AWS_LAMBDA_LOG_STREAM_NAME', os.getpid())}"
+    asked = event.model_dump(mode="json", exclude_defaults=True, exclude={"trace", "correlation_id"})
+    group = config.aws.audit_log_group if event.audited else None
+    async with audited(config, group, stream, keys, asked) as entry:
+        yield entry
+    if entry.untold is not None:
+        lines.tell_failure("audit_lost", entry.untold)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -49,6 +49,9 @@ class Event(BaseModel):
     """What all have: who asked, and the trace that it belongs to."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    audited: ClassVar[bool] = True
+    """Whether it stands in the audit log: it moves rows, or reads them."""
 
     correlation_id: Id | None = None
     trace: Trace | None = None
@@ -91,6 +94,8 @@ class RunRequest(Event):
     dry_run: bool = False
     idempotency_key: Id | None = None
     """Two requests with the same key are one run."""
+    schedule: Id | None = None
+    """ARN of the schedule that asks, as it says: for the audit log."""
 
     @model_validator(mode="after")
     def _one_choice(self) -> Self:
@@ -165,6 +170,8 @@ class SnapshotEvent(Event):
 
 class HealthEvent(Event):
     """Look at the configuration and the state; deep: at the source, the target and Vault too."""
+
+    audited: ClassVar[bool] = False
 
     deep: bool = False
 

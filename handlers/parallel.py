@@ -49,6 +49,7 @@ async def _plan(event: PlanStep, call: Call) -> Answer:
             lines.note(run_id=run_id)
             if begun.lease is not None:
                 await state.release(begun.lease)  # the key is bound to the run; it is the execution that goes on
+                await call.audit.began(run_id)
 
         async def start_holder() -> None:
             request = event.request.model_dump(mode="json", exclude_none=True) if event.request else None
@@ -64,6 +65,7 @@ async def _finish(event: FinishStep, call: Call) -> Answer:
     status, receipts = await fanout.finish(
         call.config, event.run_id, last=last, observer=Told(call.config), deadline=deadline_of(call)
     )
+    call.audit.tables = receipts
     told = status if status in ("PARTIAL", "FAILED") else status_of(receipts)
     return {"status": told, "run_id": event.run_id, "round": event.round, "tables": short(receipts)}
 

@@ -16,6 +16,7 @@ import orjson
 from engine import aws
 from engine.errors import BorealisError
 from handlers.events import unwrapped
+from handlers.triggers import REPLAY
 
 HIDDEN_S = 120
 """That a message is kept from other readers while it is sent again; one takes a second."""
@@ -125,7 +126,7 @@ def _keyed(event: Mapping[str, Any], message_id: str) -> dict[str, Any]:
     """A request gets a key of its own: under the first one its failure may stand as the answer."""
     if "resume" in event:
         return dict(event)
-    return {**event, "idempotency_key": f"replay-{message_id}"}
+    return {**event, "idempotency_key": f"{REPLAY}{message_id}"}
 
 
 async def _send(result: Replayed, region: str | None) -> None:

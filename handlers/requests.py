@@ -55,6 +55,7 @@ async def answered(event: RunRequest, call: Call, begin: Begin) -> Answer:
 async def _first(event: RunRequest, call: Call, begin: Begin, state: State, begun: Begun) -> Answer:
     assert begun.lease is not None
     try:
+        await call.audit.began(begun.run_id)
         answer = await begin(event, call, begun.run_id)
     except BorealisError as error:
         if error.retryable:

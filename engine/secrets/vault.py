@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,6 +34,8 @@ KEPT_S = 300.0
 """How long a secret without a lease is used before Vault is asked again; at once where a server refuses it."""
 AGAIN_S = 30.0
 """How long a secret that is still valid is used after Vault could not be asked for a newer one."""
+READS_KEPT = 8
+"""Of each path, for the audit log: an invocation of a quarter of an hour reads a stored secret three times."""
 
 # Everything here is told by the wall clock: the monotonic one stands still while a function is frozen.
 
@@ -49,6 +52,18 @@ class Secret:
     life_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read of a path, for the audit log: what finds it in Vault's own. No secret: a lease's id opens nothing."""
+
+    path: str
+    at: float
+    request_id: str
+    lease_id: str = ""
+    version: int | None = None
+    """Of KV version 2."""
+
+
 class Vault:
     """One server and one login. Reads raise SecretError, after the attempts where trying again can help."""
 
@@ -57,6 +72,7 @@ class Vault:
         self._client = _client(settings, settings.namespace)
         self._one_at_a_time = anyio.CapacityLimiter(1)
         self._secrets: dict[str, Secret] = {}
+        self._reads: dict[str, deque[Read]] = {}
         self._api_paths: dict[str, str] = {}
         self._policies: list[str] = []
         self._token_due = self._token_life_s = 0.0
@@ -70,6 +86,11 @@ class Vault:
             if time.time() < known.until:
                 return await self._newer(known)
         return await self._read_with_patience(path, instead_of)
+
+    def reads(self, path: str, since: float) -> list[Read]:
+        """By which reads its secret is known: those since then, and the last one before, which may still be in use."""
+        reads = list(self._reads.get(path, ()))
+        return [read for read, later in zip(reads, [*reads[1:], None], strict=True) if not later or later.at >= since]
 
     async def version(self) -> str:
         """The server's version, once it is unsealed and we are logged in."""
@@ -138,11 +159,15 @@ class Vault:
         self._api_paths[path] = api_path
         is_versioned = api_path != path
         values = {name: str(value) for name, value in (told["data"]["data"] if is_versioned else told["data"]).items()}
-        if not told.get("lease_id"):
+        version = told["data"]["metadata"]["version"] if is_versioned else None
+        lease_id = told.get("lease_id") or ""
+        read = Read(path, time.time(), str(told.get("request_id", "")), lease_id, version)
+        self._reads.setdefault(path, deque(maxlen=READS_KEPT)).append(read)
+        if not lease_id:
             return Secret(path, values, due=time.time() + KEPT_S)
         life_s = float(told["lease_duration"])
         due, until = _times(life_s)
-        return Secret(path, values, due, until, told["lease_id"], life_s)
+        return Secret(path, values, due, until, lease_id, life_s)
 
     def _api_path(self, path: str) -> str:
         mount = self._ask(f"sys/internal/ui/mounts/{path}", doing=f"cannot find {path}", wanted=path)["data"]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from engine.config import load
 from engine.local.cloud.cloud import cloud
 from engine.local.cloud.environment import ROOT
 
@@ -109,3 +110,60 @@ def test_a_warm_function_answers_at_once(up):
     warm = [up.functions.invoke("health", {}) for _ in range(3)]
     assert not any(each.cold for each in warm)
     assert min(each.seconds for each in warm) < 0.5
+
+
+# --- the audit log ----------------------------------------------------------------------------------------------
+
+
+def audited(up):
+    """Its lines by their event, as they came."""
+    lines = [line for _, line in up.aws.log(load(up.settings).aws.audit_log_group)]
+    return {event: [line for line in lines if line["event"] == event] for event in ("asked", "began", "ended")}
+
+
+def test_the_audit_log_ties_a_run_to_who_asked_and_to_the_leases_of_vault(up):
+    event = {"tables": ["public.airlines"], "schedule": "arn:aws:scheduler:us-east-1:123456789012:schedule/b/nightly"}
+    answer = up.functions.invoke("scheduled", event, request_id="audited-1").payload
+    lines = {kind: [line for line in of if line["request_id"] == "audited-1"] for kind, of in audited(up).items()}
+    (asked,), (began,), (ended,) = lines["asked"], lines["began"], lines["ended"]
+    assert asked["trigger"] == {"kind": "schedule", "schedule": event["schedule"]}
+    assert asked["asked_for"]["tables"] == ["public.airlines"]
+    assert began["run_id"] == ended["run_id"] == answer["run_id"]
+    assert [(each["table"], each["status"], each["rows_loaded"]) for each in ended["tables"]] == [
+        ("public.airlines", "COMPLETE", 16)
+    ]
+    dynamic, stored = ended["secrets"]["source"]["reads"][-1], ended["secrets"]["target"]["reads"][-1]
+    lookup = up.vault.client.sys.read_lease(dynamic["lease_id"])["data"]
+    assert lookup["id"] == dynamic["lease_id"]  # Vault knows it, and may take it back
+    assert dynamic["lease_id"].startswith("database/creds/reader/")
+    assert (stored["path"], stored["version"], stored["lease_id"]) == ("kv/snowflake", 1, "")
+    assert dynamic["request_id"] != stored["request_id"] != ""
+
+
+def test_every_function_of_an_execution_stands_in_the_audit_log_and_the_last_tells_the_tables(up):
+    answer = answer_to(up, "parallel.tables")
+    assert up.aws.execution(answer["execution"], seconds=120).status == "SUCCEEDED"
+    assert up.functions.settle(60)
+    lines = audited(up)
+    of_steps = [line for line in lines["asked"] if line["trigger"].get("execution") == answer["execution"]]
+    assert {line["function"] for line in of_steps} == {"parallel", "worker"}
+    (correlation_id,) = {line["correlation_id"] for line in of_steps}
+    run_id = next(line["run_id"] for line in of_steps if line["function"] == "worker")
+    whole = {kind: [line for line in of if line["correlation_id"] == correlation_id] for kind, of in lines.items()}
+    assert run_id in {line["run_id"] for line in whole["began"]}
+    finish = next(line for line in whole["ended"] if line["tables"] and line["run_id"] == run_id)
+    assert {each["table"]: each["status"] for each in finish["tables"]} == {
+        "public.airlines": "COMPLETE",
+        "public.airports": "COMPLETE",
+    }
+    assert len(whole["asked"]) == len(whole["ended"])
+
+
+def test_no_secret_stands_in_the_audit_log(up):
+    answer_to(up, "scheduled.rate")
+    secret = up.vault.client.secrets.kv.v2.read_secret_version(
+        "snowflake", mount_point="kv", raise_on_deleted_version=True
+    )["data"]["data"]
+    text = json.dumps(audited(up))
+    for value in (secret["password"], up.vault.root_token, up.functions.variables["AWS_SECRET_ACCESS_KEY"]):
+        assert value not in text

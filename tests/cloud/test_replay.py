@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from engine import config as settings
+from engine.audit import Entry
 from engine.errors import SourceError
 from engine.local.cloud.functions import Functions, FunctionSpec, arn_of
 from handlers import failure
@@ -46,7 +47,7 @@ def functions(reached, tmp_path):
 
 def call(function="scheduled", **aws_settings):
     config = settings.parse({**CONFIG, "aws": aws_settings})
-    return Call(config, "request-1", "c-1", function, arn_of(function), lambda: 60.0)
+    return Call(config, "request-1", "c-1", function, arn_of(function), lambda: 60.0, Entry(None, {}))
 
 
 def told(event, **aws_settings):

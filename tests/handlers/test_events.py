@@ -107,7 +107,8 @@ def test_every_fault_of_an_event_is_told_at_once_with_its_place():
         "round",
     ]
     assert told[5] == (
-        "request.tabels: unknown field; there are correlation_id, trace, tables, group, full, dry_run, idempotency_key"
+        "request.tabels: unknown field; there are correlation_id, trace, tables, group, full, dry_run, "
+        "idempotency_key, schedule"
     )
 
 

@@ -119,7 +119,7 @@ def test_it_tells_the_metric_of_the_alarm_and_a_line_a_check(whole, monkeypatch,
     assert (metric["Unhealthy"], metric["failed"]) == ([1.0], ["target"])
     (failed,) = [line for line in checks if not line["ok"]]
     assert failed["check"] == "target"
-    assert failed["remedy"]
+    assert failed["detail"]
 
 
 def test_a_configuration_that_is_refused_is_unhealthy(whole, monkeypatch, told):

@@ -114,6 +114,12 @@ class Aws:
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return found
 
+    def log(self, group: str) -> list[tuple[str, dict[str, Any]]]:
+        """The lines of JSON of a log group, as they came, each with its stream."""
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        events = [event for page in pages for event in page["events"]]
+        return [(event["logStreamName"], json.loads(event["message"])) for event in events]
+
     def state_machine(self, name: str, definition: str) -> str:
         """A new state machine's ARN."""
         made = self.client("stepfunctions").create_state_machine(name=name, definition=definition, roleArn=ROLE)

@@ -76,6 +76,7 @@ snapshot_function = "snapshot"
 dead_letter_queue = "{dead_letters}"
 topic = "{topic}"
 results_bucket = "{name}-results"
+audit_log_group = "/{name}/audit"
 
 [[tables]]
 name = "public.*"
@@ -126,6 +127,7 @@ def cloud(directory: Path) -> Iterator[Cloud]:
         stack.enter_context(_variables(variables))
         anyio.run(_state_table, f"{name}-state")
         aws.client("s3").create_bucket(Bucket=f"{name}-results")
+        aws.client("logs").create_log_group(logGroupName=f"/{name}/audit")
         told, dead_letters = aws.queue(f"{name}-told"), aws.queue(f"{name}-dead-letters")
         topic = aws.topic(name, told)
         text = definition(
