@@ -18,7 +18,6 @@ from typing import Any
 
 import anyio
 import orjson
-from botocore.exceptions import ClientError
 
 from engine import aws, failures
 from engine.config import Config
@@ -125,9 +124,7 @@ class Log:
         with aws.Translated(f"cannot write to aws.audit_log_group {self._place['logGroupName']}"):
             try:
                 await self._client.put_log_events(**self._place, logEvents=[event])
-            except ClientError as error:
-                if error.response["Error"].get("Code") != "ResourceNotFoundException":
-                    raise
+            except self._client.exceptions.ResourceNotFoundException:
                 await self._client.create_log_stream(**self._place)
                 await self._client.put_log_events(**self._place, logEvents=[event])
 
