@@ -7,8 +7,8 @@ variables {
   region        = "us-east-1"
   configuration = "environments/dev.toml"
   package       = { s3 = { bucket = "acme-borealis-packages", key = "borealis-arm64.zip" } }
-  vpc           = { cidr = "10.0.0.0/16" }
-  aurora        = { cidr = "10.0.10.0/24" }
+  vpc           = { cidr = "10.0.0.0/16", zones = ["us-east-1a", "us-east-1b"] }
+  snowflake     = { stage_bucket = "sfc-va-ds1-customer-stage" }
 }
 
 run "an_environment_that_there_is_not" {
@@ -151,18 +151,78 @@ run "a_stage_without_a_name" {
 
 run "a_vpc_that_exists_and_is_made" {
   command = plan
-  variables { vpc = { id = "vpc-0123456789abcdef0", cidr = "10.0.0.0/16" } }
+  variables {
+    vpc = {
+      id         = "vpc-0a1b2c3d4e5f60718"
+      subnet_ids = ["subnet-0a1b2c3d4e5f60711", "subnet-0a1b2c3d4e5f60712"]
+      cidr       = "10.0.0.0/16"
+      zones      = ["us-east-1a", "us-east-1b"]
+    }
+  }
   expect_failures = [var.vpc]
+}
+
+run "a_vpc_in_one_zone" {
+  command = plan
+  variables { vpc = { cidr = "10.0.0.0/16", zones = ["us-east-1a"] } }
+  expect_failures = [var.vpc]
+}
+
+run "a_vpc_that_is_too_small" {
+  command = plan
+  variables { vpc = { cidr = "10.0.0.0/24", zones = ["us-east-1a", "us-east-1b"] } }
+  expect_failures = [var.vpc]
+}
+
+run "zones_of_another_region" {
+  command = plan
+  variables { vpc = { cidr = "10.0.0.0/16", zones = ["eu-west-1a", "eu-west-1b"] } }
+  expect_failures = [var.vpc]
+}
+
+run "an_aurora_that_is_the_whole_internet" {
+  command = plan
+  variables { aurora = { cidrs = ["0.0.0.0/0"] } }
+  expect_failures = [var.aurora]
 }
 
 run "a_login_at_every_cluster" {
   command = plan
-  variables { aurora = { cidr = "10.0.10.0/24", rds_iam = ["*/borealis"] } }
+  variables { aurora = { rds_iam = ["*/borealis"] } }
   expect_failures = [var.aurora]
+}
+
+run "a_private_link_without_names" {
+  command = plan
+  variables {
+    snowflake = {
+      stage_bucket = "sfc-va-ds1-customer-stage"
+      service_name = "com.amazonaws.vpce.us-east-1.vpce-svc-0f1e2d3c4b5a69788"
+    }
+  }
+  expect_failures = [var.snowflake]
+}
+
+run "names_outside_the_private_link" {
+  command = plan
+  variables {
+    snowflake = {
+      stage_bucket = "sfc-va-ds1-customer-stage"
+      service_name = "com.amazonaws.vpce.us-east-1.vpce-svc-0f1e2d3c4b5a69788"
+      hosts        = ["acme.snowflakecomputing.com"]
+    }
+  }
+  expect_failures = [var.snowflake]
 }
 
 run "a_vault_without_tls" {
   command = plan
-  variables { vault = { address = "http://vault.example.com:8200" } }
+  variables { vault = { address = "http://vault.example.com:8200", outside = true } }
+  expect_failures = [var.vault]
+}
+
+run "a_vault_that_is_inside_and_outside" {
+  command = plan
+  variables { vault = { address = "https://vault.example.com", outside = true, cidrs = ["10.9.0.0/24"] } }
   expect_failures = [var.vault]
 }

@@ -49,7 +49,7 @@ _IDS = {
 }
 
 
-def answers(kind: str, address: str, change: Mapping[str, Any], region: str) -> dict[str, str]:
+def answers(kind: str, address: str, change: Mapping[str, Any], region: str) -> dict[str, Any]:
     """Of the values that are unknown in a plan those that others refer to."""
     digest = hashlib.sha256(address.encode()).hexdigest()
     known = {name: value for name, value in change["after"].items() if isinstance(value, str)}
@@ -59,9 +59,15 @@ def answers(kind: str, address: str, change: Mapping[str, Any], region: str) -> 
     told["key_id"] = uuid
     told["url"] = told["id"]
     told["arn"] = "arn:aws:" + _ARNS.get(kind, "mock:{region}:{account}:{address}").format_map(_Told(told))
-    told["region"] = region
+    made: dict[str, Any] = {
+        **{name: told[name] for name in ("id", "arn", "key_id", "url", "region")},
+        "version_id": digest[:32],
+        "zone_id": f"Z{digest[:20].upper()}",
+        "prefix_list_id": f"pl-{told['hex']}",
+        "dns_entry": [{"dns_name": f"{told['id']}.vpce.{region}.amazonaws.com", "hosted_zone_id": "Z0HOSTED"}],
+    }
     unknown = {name for name, value in change["after_unknown"].items() if value is True}
-    return {name: told[name] for name in ("id", "arn", "key_id", "url", "region") if name in unknown}
+    return {name: value for name, value in made.items() if name in unknown}
 
 
 class _Told(dict[str, str]):

@@ -117,7 +117,10 @@ class Tree:
         tests = self.directory / f"{environment}.rendering"
         tests.mkdir(exist_ok=True)
         (tests / "rendering.tftest.hcl").write_text(_test(planned), encoding="utf-8")
-        told = self.run("test", "-json", "-verbose", f"-test-directory={tests.name}", *_variables(environment))
+        try:
+            told = self.run("test", "-json", "-verbose", f"-test-directory={tests.name}", *_variables(environment))
+        except TerraformError as error:
+            raise TerraformError(_faults(str(error))) from None
         return Rendered(environment, planned, tuple(_resources(told)))
 
 
@@ -181,7 +184,7 @@ run "apply" {{
 """
 
 
-def _hcl(values: Mapping[str, str]) -> str:
+def _hcl(values: Mapping[str, Any]) -> str:
     return "{ " + ", ".join(f"{name} = {json.dumps(value)}" for name, value in values.items()) + " }"
 
 
@@ -194,3 +197,10 @@ def _resources(told: str) -> Iterator[Resource]:
             for each in module["resources"]:
                 if each["mode"] == "managed":
                     yield Resource(each["address"], each["type"], each["name"], each["values"])
+
+
+def _faults(told: str) -> str:
+    """Of what a test told, line by line."""
+    lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    found = [each["diagnostic"] for each in lines if each["type"] == "diagnostic"]
+    return "\n".join(dict.fromkeys(f"{each['summary']}: {each['detail']}" for each in found))
