@@ -1,7 +1,7 @@
 """A function's configuration: a file of its package, an object in S3, a parameter of SSM. BOREALIS_CONFIG says which.
 
     borealis.toml (default), /var/task/prod.toml    a file; relative paths start beside the package
-    s3://bucket/key                                 an object
+    s3://bucket/key, s3://bucket/key?versionId=ID   an object, or one version of it
     ssm:/borealis/prod                              a parameter, decrypted where it is a SecureString
 
 The environment lies over all of them, as everywhere.
@@ -40,9 +40,11 @@ async def fetched(env: Mapping[str, str]) -> Config:
 
 async def _object(place: str) -> str:
     bucket, _, key = place.removeprefix("s3://").partition("/")
+    key, _, version = key.partition("?versionId=")
+    which = {"VersionId": version} if version else {}
     async with aws.client("s3") as s3:
         with aws.Translated(f"{VARIABLE}: cannot read {place}"):
-            answer: Any = await s3.get_object(Bucket=bucket, Key=key)
+            answer: Any = await s3.get_object(Bucket=bucket, Key=key, **which)
             async with answer["Body"] as stream:
                 if answer["ContentLength"] > BYTES_MAX:
                     size = f"{answer['ContentLength']:,} bytes"

@@ -66,6 +66,16 @@ def test_an_object(bare, bucket, monkeypatch):
     assert asked() == {"database": "FROM_THE_FILE", "schema": "OVER_IT"}
 
 
+def test_one_version_of_an_object_stays_as_it_was(bare, bucket, monkeypatch):
+    bucket.put_bucket_versioning(Bucket="settings", VersioningConfiguration={"Status": "Enabled"})
+    first = bucket.put_object(Bucket="settings", Key="prod.toml", Body=FILE.encode())["VersionId"]
+    second = bucket.put_object(Bucket="settings", Key="prod.toml", Body=b"not = TOML")["VersionId"]
+    monkeypatch.setenv("BOREALIS_CONFIG", f"s3://settings/prod.toml?versionId={first}")
+    assert asked() == {"database": "FROM_THE_FILE", "schema": "SHOP"}
+    for version in (first, second):
+        bucket.delete_object(Bucket="settings", Key="prod.toml", VersionId=version)
+
+
 @pytest.mark.parametrize("kind", ["String", "SecureString"])
 def test_a_parameter(bare, parameters, monkeypatch, kind):
     parameters.put_parameter(Name="/borealis/prod", Value=FILE, Type=kind)
