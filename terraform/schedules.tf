@@ -10,7 +10,7 @@ locals {
       function   = "scheduled"
       age_s      = 3600
       input = merge(
-        { idempotency_key = "<aws.scheduler.execution-id>", full = each.full },
+        { idempotency_key = "<aws.scheduler.execution-id>", schedule = "<aws.scheduler.schedule-arn>", full = each.full },
         each.group == null ? {} : { group = each.group },
         length(each.tables) == 0 ? {} : { tables = each.tables },
       )
