@@ -28,6 +28,31 @@ output "audit_log_group" {
   value       = local.audit_group
 }
 
+output "kept_bucket" {
+  description = "Bucket of the configuration and of results: aws.results_bucket."
+  value       = local.buckets.kept
+}
+
+output "stage_bucket" {
+  description = "Bucket of the external stage, where there is one; its prefix is files/."
+  value       = lookup(local.buckets, "stage", null)
+}
+
+output "roles" {
+  description = "ARNs of the functions' roles, by key: bound_iam_principal_arn of Vault's role (terraform/vault)."
+  value       = { for key, role in aws_iam_role.function : key => role.arn }
+}
+
+output "health_url" {
+  description = "URL of the health function; a caller signs with SigV4 and needs the policy health_caller."
+  value       = aws_lambda_function_url.health.function_url
+}
+
+output "policies" {
+  description = "Policies for roles of others: health_caller may ask the health function by its URL, auditor reads the audit log."
+  value       = { health_caller = aws_iam_policy.health_caller.arn, auditor = aws_iam_policy.auditor.arn }
+}
+
 # --- network ----------------------------------------------------------------------------------------------------
 
 output "vpc_id" {

@@ -168,10 +168,10 @@ variable "alerts" {
 }
 
 variable "thresholds" {
-  description = "When alarms sound: lag_minutes, how far an incremental table may be behind its source (null: no alarm); duration_share, of a function's time limit."
+  description = "When alarms sound: lag_minutes, how far an incremental table may be behind its source (null: no alarm); duration_share, of a function's time limit: the engine stops by itself at 0.967 of 900 s."
   type = object({
     lag_minutes    = optional(number)
-    duration_share = optional(number, 0.95)
+    duration_share = optional(number, 0.98)
   })
   default = {}
 

@@ -26,3 +26,5 @@ schedules = {
   orders  = { expression = "rate(15 minutes)", group = "orders", missed_after_minutes = 40 }
   nightly = { expression = "cron(0 2 * * ? *)", timezone = "America/New_York", group = "nightly", missed_after_minutes = 1560 }
 }
+
+thresholds = { lag_minutes = 120 }
