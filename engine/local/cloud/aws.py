@@ -166,9 +166,9 @@ class Aws:
             headers: Mapping[str, str],
             answer: dict[str, Any],
         ) -> bytes:
-            del qualifier
             assert self.functions is not None, "no functions are deployed"
-            name, event = function_name.rsplit(":", 1)[-1], json.loads(body or b"{}")
+            named, event = function_name.rsplit(":function:", 1)[-1], json.loads(body or b"{}")
+            name = f"{named}:{qualifier}" if qualifier else named
             execution = event.get("execution") or event.get("correlation_id")
             trace_id = headers.get("X-Amzn-Trace-Id") or self._traces.get(execution, "")
             try:

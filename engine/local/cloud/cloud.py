@@ -27,7 +27,7 @@ from engine.local.cloud.functions import REGION, Functions, arn_of
 from engine.local.dynamodb import create_table
 from engine.local.postgres import PostgresServer, standby_of
 from engine.local.vault import OpenBao
-from engine.local.vault_iam import IamFront, Identity, Sts
+from engine.local.vault_iam import IamFront, Sts
 from engine.local.warehouse.process import Endpoint, serve
 
 DATABASE = "nyc"
@@ -101,6 +101,8 @@ class Cloud:
     primary: PostgresServer
     standby: PostgresServer
     vault: OpenBao
+    sts: Sts
+    """Where Vault asks who somebody is."""
     settings: Path
     state_machine: str
     dead_letters: str
@@ -116,14 +118,15 @@ def cloud(directory: Path) -> Iterator[Cloud]:
     name = f"borealis-{secrets.token_hex(3)}"
     with ExitStack() as stack:
         aws = stack.enter_context(Aws())
+        stack.enter_context(_variables({**aws.variables, "AWS_DEFAULT_REGION": REGION}))  # the warehouse reads buckets
         with ThreadPoolExecutor() as threads:
             sources = threads.submit(_source, directory, stack)
             vault = threads.submit(_vault, directory, stack)
             warehouse = threads.submit(_warehouse, directory, stack)
-        (primary, standby), (bao, front, identity) = sources.result(), vault.result()
+        (primary, standby), (bao, front, sts) = sources.result(), vault.result()
         bao.enable_database(f"127.0.0.1:{primary.port}/{DATABASE}", "postgres", "trusted")
         bao.database_role("reader", READER)
-        variables = {"AWS_ENDPOINT_URL": aws.url, "AWS_DEFAULT_REGION": REGION, **identity.environment()}
+        variables = {"AWS_ENDPOINT_URL": aws.url, "AWS_DEFAULT_REGION": REGION, **sts.assume(ROLE).environment()}
         stack.enter_context(_variables(variables))
         anyio.run(_state_table, f"{name}-state")
         aws.client("s3").create_bucket(Bucket=f"{name}-results")
@@ -147,7 +150,7 @@ def cloud(directory: Path) -> Iterator[Cloud]:
         aws.functions = stack.enter_context(
             Functions(directory / "functions", _specs(settings, dead_letters), variables)
         )
-        yield Cloud(aws, aws.functions, primary, standby, bao, settings, state_machine, dead_letters, told)
+        yield Cloud(aws, aws.functions, primary, standby, bao, sts, settings, state_machine, dead_letters, told)
 
 
 def _source(directory: Path, stack: ExitStack) -> tuple[PostgresServer, PostgresServer]:
@@ -179,8 +182,8 @@ def _warehouse(directory: Path, stack: ExitStack) -> Endpoint:
     return endpoint
 
 
-def _vault(directory: Path, stack: ExitStack) -> tuple[OpenBao, IamFront, Identity]:
-    """Vault with what the role of the functions may read, and an identity of that role."""
+def _vault(directory: Path, stack: ExitStack) -> tuple[OpenBao, IamFront, Sts]:
+    """Vault with what the role of the functions may read, and who tells it of identities."""
     sts = stack.enter_context(Sts(directory / "sts"))
     bao = stack.enter_context(OpenBao(directory / "vault"))
     front = stack.enter_context(IamFront(bao, sts.address, region=REGION, server_id=SERVER_ID))
@@ -188,7 +191,7 @@ def _vault(directory: Path, stack: ExitStack) -> tuple[OpenBao, IamFront, Identi
     bao.put("kv/snowflake", user="BOREALIS_LOADER", password=secrets.token_hex(16))
     bao.allow(ROLE, "kv/data/snowflake", "database/creds/reader")
     front.bind(ROLE, sts.role_arn(ROLE), ROLE)
-    return bao, front, sts.assume(ROLE)
+    return bao, front, sts
 
 
 async def _state_table(name: str) -> None:

@@ -99,15 +99,16 @@ class Functions:
         self.close()
 
     def invoke(self, name: str, event: Any, *, request_id: str = "", trace_id: str = "") -> Answer:
-        """Blocks until it has ended. Throttled, UnknownFunction; what goes wrong inside is in the answer."""
-        if name not in self.specs:
-            raise UnknownFunction(name)
+        """Of `name` or `name:alias`. Blocks until it has ended; what goes wrong inside is in the answer.
+
+        Raises Throttled, UnknownFunction.
+        """
+        self._check(name)
         return self._invoke(name, event, request_id or str(uuid.uuid4()), trace_id or new_trace_id())
 
     def send(self, name: str, event: Any, *, request_id: str = "", trace_id: str = "") -> None:
         """The asynchronous invocation (`Event`): retried on a fault, then sent to its destination on failure."""
-        if name not in self.specs:
-            raise UnknownFunction(name)
+        self._check(name)
         with self._changed:
             self._underway += 1
         arguments = (name, event, request_id or str(uuid.uuid4()), trace_id or new_trace_id())
@@ -138,7 +139,12 @@ class Functions:
             environment.kill()
         self.settle(10)
 
-    def _invoke(self, name: str, event: Any, request_id: str, trace_id: str) -> Answer:
+    def _check(self, name: str) -> None:
+        if _without_alias(name) not in self.specs:
+            raise UnknownFunction(name)
+
+    def _invoke(self, invoked: str, event: Any, request_id: str, trace_id: str) -> Answer:
+        name = _without_alias(invoked)
         environment, cold = self._take(name)
         failed: Posted | None = None
         log_from = 0 if cold else environment.log.stat().st_size
@@ -150,7 +156,7 @@ class Functions:
             _print(environment.log, f"START RequestId: {request_id} Version: $LATEST")
             if environment.alive:
                 payload = json.dumps(event).encode()
-                work = Work(request_id, payload, started_at + timeout_s, arn_of(name), trace_id)
+                work = Work(request_id, payload, started_at + timeout_s, arn_of(invoked), trace_id)
                 ended = environment.run(work)
             else:
                 ended = Ended("init" if failed else "exit", failed, 0.0, timeout_s)
@@ -200,9 +206,9 @@ class Functions:
                 answer = self._invoke_when_possible(name, event, request_id, trace_id)
                 if answer is None or answer.error is None:
                     return
-            queue = self.specs[name].on_failure
-            if queue and answer and answer.error:
-                self._bury(queue, answer)
+            spec = self.specs[_without_alias(name)]
+            if spec.on_failure and answer and answer.error:
+                self._bury(spec, name, answer)
         finally:
             with self._changed:
                 self._underway -= 1
@@ -216,14 +222,14 @@ class Functions:
                 time.sleep(THROTTLED_S)
         return None
 
-    def _bury(self, queue: str, answer: Answer) -> None:
-        """The record that the service sends to a destination on failure."""
+    def _bury(self, spec: FunctionSpec, name: str, answer: Answer) -> None:
+        """The record that the service sends to a destination on failure, as the function's role."""
         record = {
             "version": "1.0",
             "timestamp": _now(),
             "requestContext": {
                 "requestId": answer.request_id,
-                "functionArn": f"{arn_of(answer.function)}:$LATEST",
+                "functionArn": arn_of(name) if ":" in name else f"{arn_of(name)}:$LATEST",
                 "condition": "RetriesExhausted",
                 "approximateInvokeCount": ASYNC_RETRIES + 1,
             },
@@ -231,14 +237,20 @@ class Functions:
             "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
             "responsePayload": answer.error,
         }
+        role = {**self.variables, **spec.env}
         client = boto3.client(
             "sqs",
-            endpoint_url=self.variables["AWS_ENDPOINT_URL"],
+            endpoint_url=role["AWS_ENDPOINT_URL"],
             region_name=REGION,
-            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=role["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=role["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=role.get("AWS_SESSION_TOKEN"),
         )
-        client.send_message(QueueUrl=queue, MessageBody=json.dumps(record))
+        client.send_message(QueueUrl=spec.on_failure, MessageBody=json.dumps(record))
+
+
+def _without_alias(name: str) -> str:
+    return name.partition(":")[0]
 
 
 def arn_of(function: str) -> str:
