@@ -215,28 +215,29 @@ class Change:
         key = Catalog._key(entry)  # noqa: SLF001
         if was is None and key not in self.gone and self.catalog.find(*key):
             raise exists(entry.name)
+        if was is not None:
+            self.sql(f"DELETE FROM sf.objects WHERE id = {entry.id}")
         self.sql(
-            f"DELETE FROM sf.objects WHERE id = {entry.id}; "
             "INSERT INTO sf.objects VALUES (?,?,?,?,?,?,?,?,to_timestamp(?),now())",
             [entry.id, entry.kind, entry.db, entry.schema, entry.name, entry.transient, entry.comment, entry.body,
              entry.created],
         )  # fmt: skip
-        if columns:
+        if columns and was is not None:
+            self.sql(f"DELETE FROM sf.columns WHERE id = {entry.id}")
+        if columns and entry.columns:
             self._columns(entry)
         if was is not None:
             self.after.append(lambda: self.catalog.entries.pop(Catalog._key(was), None))  # noqa: SLF001
         self.after.append(lambda: self.catalog._place(entry))  # noqa: SLF001
 
     def _columns(self, entry: Entry) -> None:
-        self.sql(f"DELETE FROM sf.columns WHERE id = {entry.id}")
-        if entry.columns:
-            rows = ",".join(
-                "(" + ",".join(literal(v) for v in (
-                    entry.id, i, c.name, c.type.name, c.type.size, c.type.scale, c.nullable, c.default, c.comment,
-                    *c.type.facts())) + ")"
-                for i, c in enumerate(entry.columns, 1)
-            )  # fmt: skip
-            self.sql(f"INSERT INTO sf.columns VALUES {rows}")
+        rows = ",".join(
+            "(" + ",".join(literal(v) for v in (
+                entry.id, i, c.name, c.type.name, c.type.size, c.type.scale, c.nullable, c.default, c.comment,
+                *c.type.facts())) + ")"
+            for i, c in enumerate(entry.columns, 1)
+        )  # fmt: skip
+        self.sql(f"INSERT INTO sf.columns VALUES {rows}")
 
     def swap(self, a: Entry, b: Entry) -> None:
         one = replace(a, db=b.db, schema=b.schema, name=b.name)

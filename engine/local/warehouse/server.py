@@ -86,6 +86,7 @@ class Server:
                 "memory_limit": memory, "temp_directory": str(directory / "spill"),
                 "lambda_syntax": "ENABLE_SINGLE_ARROW", "max_expression_depth": "100000",
                 "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
+                "fsync_mode": "NONE",  # a process that dies loses nothing; a machine that does may lose all
             },
         )  # fmt: skip
         self.stages = Stages(directory)
