@@ -233,6 +233,7 @@ class SessionPool:
             connection = await anyio.to_thread.run_sync(connect, limiter=self._limiter)
         except (driver_errors.Error, OSError) as error:
             raise translate(error, f"cannot connect to {self.place}") from error
+        connection.telemetry_enabled = False  # connector 5 asks its settings five times a statement whether to send
         return Session(connection, self._limiter)
 
     async def close(self) -> None:
