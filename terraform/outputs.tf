@@ -3,6 +3,11 @@ output "functions" {
   value       = { for key, function in local.functions : key => function.arn }
 }
 
+output "function_roles" {
+  description = "ARNs of the functions' roles, by key: who logs in to Vault (terraform/vault: principals)."
+  value       = { for key, role in aws_iam_role.function : key => role.arn }
+}
+
 output "state_machine" {
   description = "ARN of the state machine: aws.state_machine."
   value       = local.state_machine_arn
@@ -71,11 +76,11 @@ output "database_subnet_group" {
 }
 
 output "snowflake_endpoints" {
-  description = "Ids of the endpoints that lead to Snowflake and to its stage, for the network policy there (terraform/snowflake: privatelink)."
+  description = "Ids of the endpoints that lead to Snowflake and to its stage, for the network policy there (terraform/snowflake: network)."
   value       = { service = one(aws_vpc_endpoint.snowflake[*].id), stage = one(aws_vpc_endpoint.stage[*].id) }
 }
 
 output "nat_addresses" {
-  description = "Public addresses that the functions come from, for the firewall of a Vault outside; none without NAT."
+  description = "Public addresses that the functions come from, for the firewall of a Vault outside and for terraform/snowflake (network); none without NAT."
   value       = [for zone, address in aws_eip.nat : address.public_ip]
 }
