@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,7 +20,10 @@ from benchmarks.data.port import Column, Dataset, dataset
 from engine.local.postgres import PostgresServer
 
 Profile = Literal["quick", "full"]
-"""`make bench`, minutes; `make bench-full`, an hour."""
+"""`make bench`, minutes; `make bench-full`, most of an hour."""
+CONTENDER_S: dict[Profile, float] = {"quick": 30.0, "full": 240.0}
+"""Of one contest, after which a contender begins no further round: what bounds the suite on a slow machine."""
+SAMPLE, SAMPLE_ROWS = "_sample", 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Table:
     """Of the whole table as PostgreSQL's COPY prints it as CSV."""
     heap_bytes: int
     checksum: counting.Checksum
+    sample: str
+    """Another table of its columns beside it, with SAMPLE_ROWS of its rows: to warm up what reads."""
 
     def check(self, directory: Path, told: Told) -> Left:
         """For contenders that leave files: compressed CSV or Parquet with every row, and equal ones."""
@@ -98,7 +105,7 @@ class Finding:
 
 
 class Scenario(Protocol):
-    """A module of benchmarks/scenarios, listed there in SCENARIOS."""
+    """A module of benchmarks/scenarios, listed there in BUDGET_S."""
 
     NAME: str
     """As `--only` takes it."""
@@ -129,6 +136,8 @@ class Bench:
     """Whether other tools race beside ours and psql."""
     lossy: dict[str, str] = field(default_factory=dict)
     """By contender, what `losses` found of it; empty where that did not run before."""
+    making_s: float = 0.0
+    """What making tables has taken."""
     _tables: dict[tuple[str, float], Table] = field(default_factory=dict)
 
     def table(self, name: str, scale: float | None = None) -> Table:
@@ -145,6 +154,7 @@ class Bench:
             rounds=self.rounds if rounds is None else rounds,
             scratch=self.scratch / "contest",
             postmaster=self.server.pid,
+            budget_s=CONTENDER_S[self.profile],
             say=self.say,
         )
 
@@ -156,20 +166,27 @@ class Bench:
         asyncio.run(_execute(self.server.dsn(), f'CREATE DATABASE "{name}"'))
         return self.server.dsn(name)
 
+    @contextmanager
+    def making(self, what: str) -> Iterator[None]:
+        self.say(f"making {what}")
+        began = time.monotonic()
+        yield
+        self.making_s += time.monotonic() - began
+
     def _make(self, kind: Dataset, scale: float) -> Table:
-        rows = kind.rows(scale)
-        self.say(f"making {kind.NAME}: {rows:,} rows")
         dsn = self.database(f"{kind.NAME}_{len(self._tables)}")
         folder = self.scratch / "making"
         folder.mkdir(parents=True)
         try:
-            truth = asyncio.run(_filled(kind, dsn, scale, folder))
-            checksum = counting.of_csv(kind.COLUMNS, truth)
-            raw_bytes = truth.stat().st_size
+            with self.making(f"{kind.NAME}: {kind.rows(scale):,} rows"):
+                truth = asyncio.run(_filled(kind, dsn, scale, folder))
+                checksum = counting.of_csv(kind.COLUMNS, truth)
+                raw_bytes = truth.stat().st_size
         finally:
             shutil.rmtree(folder)
         heap_bytes = asyncio.run(_execute(dsn, f"SELECT pg_table_size('{kind.NAME}')"))
-        return Table(kind.NAME, kind.NAME, dsn, kind.COLUMNS, checksum.rows, raw_bytes, heap_bytes, checksum)
+        rows, sample = checksum.rows, f"{kind.NAME}{SAMPLE}"
+        return Table(kind.NAME, kind.NAME, dsn, kind.COLUMNS, rows, raw_bytes, heap_bytes, checksum, sample)
 
 
 async def _filled(kind: Dataset, dsn: str, scale: float, folder: Path) -> Path:
@@ -177,7 +194,9 @@ async def _filled(kind: Dataset, dsn: str, scale: float, folder: Path) -> Path:
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         await kind.make(connection, scale, folder)
-        await connection.execute(f"VACUUM (FREEZE, ANALYZE) {kind.NAME}")
+        sample = f"{kind.NAME}{SAMPLE}"
+        await connection.execute(f"CREATE TABLE {sample} AS SELECT * FROM {kind.NAME} LIMIT {SAMPLE_ROWS}")
+        await connection.execute(f"VACUUM (FREEZE, ANALYZE) {kind.NAME}, {sample}")
         await connection.execute("CHECKPOINT")
         truth = folder / "truth.csv"
         await connection.copy_from_table(kind.NAME, output=truth, format="csv")

@@ -9,12 +9,13 @@ All keys may be left out; contenders/protocol.py is this in Python. What it make
 follows `--into`, which is appended to its arguments. Measured is from the line that it gets to the line that it tells.
 
 Rounds are interleaved (A B C, A B C, ...), so that a machine that slows down slows all of them; the first round warms
-up and is dropped.
+up and is dropped, unchecked.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -22,7 +23,8 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -36,6 +38,8 @@ START_SECONDS_MAX = 60.0
 RUN_SECONDS_MAX = 900.0
 """The slowest peer, 12 times slower than psql, reads 6 M rows in 3 minutes."""
 TAIL_LINES = 3
+STAGES = ("before", "run", "check")
+"""Of a turn: what is done before it, the contender's process from start to end, what it left read again."""
 
 Told = Mapping[str, Any]
 """The JSON of a contender."""
@@ -76,7 +80,8 @@ class Contender:
     rounds_max: int | None = None
     """Slow ones race in the first so many rounds that count."""
     warm_up: Sequence[str] | None = None
-    """Arguments of the dropped round where the whole would take minutes, such as a smaller table; unchecked."""
+    """Arguments of the dropped round where the whole would take long, such as a smaller table; empty: it has none, and
+    those before it warm up what they share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,8 @@ class Outcome:
     versions: Mapping[str, str] = field(default_factory=dict)
     lossy: str = ""
     """Of the kinds of values in the scenario `losses`, changed/refused; "" where that was not run."""
+    wall_s: dict[str, float] = field(default_factory=dict)
+    """Of this suite's own time, by STAGES, what all its turns took, the dropped one too."""
 
     def median(self, value: Callable[[Run], float | None]) -> float | None:
         """None where it has no runs or one of them could not be measured."""
@@ -162,6 +169,7 @@ class Outcome:
             "lost": self.lost,
             "failed": self.failed,
             "lossy": self.lossy,
+            "wall_s": {stage: round(seconds, 2) for stage, seconds in self.wall_s.items()},
             "versions": dict(self.versions),
             "runs": [asdict(run) for run in self.runs],
         }
@@ -185,16 +193,25 @@ def in_turns(
     rounds: int,
     scratch: Path,
     postmaster: int | None,
+    budget_s: float = math.inf,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Of each, in the order given. One that fails or refuses is out of the rounds to come, and its runs are dropped."""
+    """Of each, in the order given. One that fails or refuses is out of the rounds to come, and its runs are dropped.
+
+    Of no rounds the warm-up is left, whose time counts for nothing, and what it leaves is checked.
+    `budget_s`: no further round begins for one whose turns took so long, once it has one that counts.
+    """
     outcomes = [Outcome(contender.name) for contender in contenders]
     for turn in range(rounds + 1):
         for contender, outcome in zip(contenders, outcomes, strict=True):
             if outcome.failed or (contender.rounds_max is not None and turn > contender.rounds_max):
                 continue
+            if not turn and contender.warm_up == ():
+                continue
+            if outcome.runs and sum(outcome.wall_s.values()) >= budget_s:
+                continue
             try:
-                _take_turn(contender, outcome, turn, scratch, postmaster, say)
+                _take_turn(contender, outcome, turn, scratch, postmaster, say, only=not rounds)
             except DisqualifiedError as refused:
                 outcome.failed, outcome.runs = str(refused), []
                 say(f"round {turn or 'warm-up'}  {contender.name:<36} failed: {refused}")
@@ -208,18 +225,23 @@ def _take_turn(
     scratch: Path,
     postmaster: int | None,
     say: Callable[[str], None],
+    *,
+    only: bool,
 ) -> None:
+    """The first one is dropped unseen, unless it is the only one."""
     into = scratch / "left"
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
     try:
-        contender.before()
-        small = contender.warm_up is not None and not turn
-        argv = contender.warm_up if contender.warm_up is not None and not turn else contender.argv
-        measured = _started([*argv, "--into", str(into)], contender.env, scratch, postmaster)
-        if small:
+        with _taking(outcome, "before"):
+            contender.before()
+        argv = contender.argv if turn or contender.warm_up is None else contender.warm_up
+        with _taking(outcome, "run"):
+            measured = _started([*argv, "--into", str(into)], contender.env, scratch, postmaster)
+        if not turn and not only:
             return
-        left = contender.check(into, measured.told)
+        with _taking(outcome, "check"):
+            left = contender.check(into, measured.told)
         told_rows = measured.told.get("rows")
         if told_rows is not None and told_rows != left.rows:
             raise DisqualifiedError(f"told of {told_rows:,} rows and left {left.rows:,}")
@@ -230,6 +252,15 @@ def _take_turn(
             outcome.runs.append(measured.run(left))
     finally:
         shutil.rmtree(into, ignore_errors=True)
+
+
+@contextmanager
+def _taking(outcome: Outcome, stage: str) -> Iterator[None]:
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        outcome.wall_s[stage] = outcome.wall_s.get(stage, 0.0) + time.monotonic() - began
 
 
 @dataclass(frozen=True, slots=True)

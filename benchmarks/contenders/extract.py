@@ -32,25 +32,23 @@ from engine.stage.disk import DiskSinks
 from engine.typemap import map_table
 
 
-def argv(dsn: str, table: str, *, reader: str = "copy", codec: str = "gzip", readers: int | None = None) -> list[str]:
-    """`reader` copy or cursor, `codec` gzip or zstd, as many `readers` as the engine chooses or that many."""
+def argv(dsn: str, table: str, *, reader: str = "copy", codec: str = "gzip") -> list[str]:
+    """`reader` copy or cursor, `codec` gzip or zstd; with as many readers as the engine chooses."""
     module = [sys.executable, "-m", "benchmarks.contenders.extract"]
-    fixed = [] if readers is None else ["--readers", str(readers)]
-    return [*module, "--dsn", dsn, "--table", table, "--reader", reader, "--codec", codec, *fixed]
+    return [*module, "--dsn", dsn, "--table", table, "--reader", reader, "--codec", codec]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("--dsn", "--table", "--reader", "--codec", "--into"):
         parser.add_argument(name, required=True)
-    parser.add_argument("--readers", type=int)
     asked = parser.parse_args()
     protocol.run(lambda: asyncio.run(_extracted(asked)))
 
 
 async def _extracted(asked: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
-    config = config_of(asked.dsn, codec=asked.codec, readers=asked.readers)
+    config = config_of(asked.dsn, codec=asked.codec)
     address = Address(asked.dsn)
     async with connected(address) as connection:
         relations = [r for r in await catalogue.relations(connection) if r.name == asked.table]
@@ -86,14 +84,14 @@ async def extracted(config: Config, plan: TablePlan, tuning: Tuning, snapshot: S
     )
 
 
-def config_of(dsn: str, *, codec: str, readers: int | None = None) -> Config:
+def config_of(dsn: str, *, codec: str) -> Config:
     """As a run that was never measured has it; of the target nothing is used."""
     return settings.parse(
         {
             "source": {"dsn": dsn},
             "target": {"local": ".", "database": "NONE", "schema": "NONE"},
             "tables": [{"name": "*.*"}],
-            "limits": {"codec": codec, **({"readers": readers} if readers else {})},
+            "limits": {"codec": codec},
         }
     )
 

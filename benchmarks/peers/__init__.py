@@ -6,6 +6,8 @@ programs/ has one program a peer; environments.py makes what they run in, from t
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +19,6 @@ PROGRAMS = Path(__file__).with_name("programs")
 CHECKOUT = Path(__file__).parents[2]
 READERS = 2
 """Threads, partitions or processes of each that can: the cores of the machine that the targets are for."""
-SMALL = "information_schema.sql_parts"
-"""Ten rows of text that every database has, to warm up those for which a whole round would take long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,10 @@ class Peer:
     program: str
     lock: str | None
     """Of its environment; None: it runs in ours."""
+    rounds_max: int | None = None
+    """Of the quick profile, fewer the slower it is; None: as many as ours."""
     slow: bool = False
-    """One round, warmed up on a few rows: a fifth of the others' rate and less."""
+    """One round in either profile: a fifth of the others' rate and less."""
 
     def argv(self, dsn: str, *tables: str) -> list[str]:
         python = python_of(self.lock) if self.lock else Path(sys.executable)
@@ -46,30 +48,35 @@ class Peer:
 
 PEERS = [
     Peer("duckdb parquet", "from_duckdb", "duckdb"),
-    Peer("connectorx parquet", "from_connectorx", "connectorx"),
-    Peer("adbc parquet", "from_adbc", "adbc"),
-    Peer("polars parquet", "from_polars", "polars"),
-    Peer("dlt parquet", "from_dlt", "dlt"),
-    Peer("sling csv zstd", "from_sling", "sling", slow=True),
-    Peer("cursor + csv gzip", "from_cursor", None, slow=True),
+    Peer("connectorx parquet", "from_connectorx", "connectorx", rounds_max=2),
+    Peer("adbc parquet", "from_adbc", "adbc", rounds_max=2),
+    Peer("polars parquet", "from_polars", "polars", rounds_max=2),
+    Peer("dlt parquet", "from_dlt", "dlt", rounds_max=1),
+    Peer("sling csv zstd", "from_sling", "sling", rounds_max=1, slow=True),
+    Peer("cursor + csv gzip", "from_cursor", None, rounds_max=1, slow=True),
 ]
 ENVIRONMENT = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def peers(bench: Bench, table: Table) -> list[Contender]:
-    """All of them; one whose environment cannot be made fails in its first round, with the reason."""
-    if slow := [peer.name for peer in PEERS if peer.slow]:
-        bench.say(f"one round each for {' and '.join(slow)}: they take minutes where others take seconds")
-    return [_contender(peer, table) for peer in PEERS]
+def prepare() -> None:
+    """Their environments, so that no contest waits for one; what cannot be made is told when its turn comes."""
+    for peer in PEERS:
+        with suppress(DisqualifiedError):
+            peer.make()
 
 
-def _contender(peer: Peer, table: Table) -> Contender:
+def peers(bench: Bench, table: Table, names: Collection[str] = ()) -> list[Contender]:
+    """All of them, or those; one whose environment cannot be made fails in its first round, with the reason."""
+    return [_contender(bench, peer, table) for peer in PEERS if not names or peer.name in names]
+
+
+def _contender(bench: Bench, peer: Peer, table: Table) -> Contender:
     return Contender(
         peer.name,
         peer.argv(table.dsn, table.name),
         table.check,
         env=ENVIRONMENT,
         before=peer.make,
-        rounds_max=1 if peer.slow else None,
-        warm_up=peer.argv(table.dsn, SMALL) if peer.slow else None,
+        rounds_max=peer.rounds_max if bench.profile == "quick" else 1 if peer.slow else None,
+        warm_up=peer.argv(table.dsn, table.sample),
     )

@@ -84,6 +84,30 @@ def show_targets(findings: Sequence[dict[str, Any]], console: Console) -> None:
         console.print(table)
 
 
+LONGEST = 3
+
+
+def show_time(spent: Sequence[dict[str, Any]], findings: Sequence[dict[str, Any]], console: Console) -> None:
+    """Of this suite itself: a row a scenario, and the contenders that took longest, warm-up and check included."""
+    table = _table("Time of the suite, seconds")
+    for head in ("", "spent", "budget", "tables", "longest"):
+        table.add_column(head, justify="left" if head in ("", "longest") else "right", overflow="fold")
+    for each in spent:
+        took = [
+            (sum(contender["wall_s"].values()), contender["name"])
+            for finding in findings
+            if finding["scenario"].partition(",")[0] == each["scenario"]
+            for contender in finding["contenders"]
+        ]
+        longest = ", ".join(f"{name} {seconds:.0f}" for seconds, name in sorted(took, reverse=True)[:LONGEST])
+        over = each["seconds"] > each["budget"] > 0
+        seconds = f"[yellow]{each['seconds']:.0f}" if over else f"{each['seconds']:.0f}"
+        table.add_row(each["scenario"], seconds, f"{each['budget']}", f"{each['making']:.0f}", escape(longest))
+    whole, budget, making = (sum(each[key] for each in spent) for key in ("seconds", "budget", "making"))
+    table.add_row("all", f"{whole:.0f}", f"{budget}", f"{making:.0f}", "")
+    console.print(table)
+
+
 def _table(title: str) -> Table:
     return Table(
         title=title, box=box.SIMPLE, padding=(0, 0, 0, 1), pad_edge=False, title_justify="left", caption_justify="left"

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import cast
 
-from benchmarks.bench import Scenario
+from benchmarks.bench import Profile, Scenario
 
-SCENARIOS = """
-losses extract null_target loading end_to_end growth adaptive resume fan_out merge verify
-small_tables simulated cold_start
-""".split()
+BUDGET_S: Mapping[str, Mapping[Profile, int]] = {
+    "losses": {"quick": 20, "full": 20},
+    "extract": {"quick": 130, "full": 1200},
+    "null_target": {"quick": 8, "full": 60},
+    "loading": {"quick": 14, "full": 100},
+    "end_to_end": {"quick": 28, "full": 200},
+    "growth": {"quick": 20, "full": 120},
+    "adaptive": {"quick": 30, "full": 180},
+    "resume": {"quick": 14, "full": 60},
+    "fan_out": {"quick": 14, "full": 60},
+    "merge": {"quick": 14, "full": 60},
+    "verify": {"quick": 10, "full": 60},
+    "small_tables": {"quick": 50, "full": 300},
+    "simulated": {"quick": 35, "full": 200},
+    "cold_start": {"quick": 0, "full": 250},
+}
+"""Seconds of each module on two quiet cores, its tables made and all that was left read again. Full: 40 minutes."""
 
 
 def scenarios() -> list[Scenario]:
-    return [cast("Scenario", importlib.import_module(f"benchmarks.scenarios.{name}")) for name in SCENARIOS]
+    return [cast("Scenario", importlib.import_module(f"benchmarks.scenarios.{module}")) for module in BUDGET_S]
+
+
+def budget_s(scenario: Scenario, profile: Profile) -> int:
+    return BUDGET_S[scenario.__name__.rpartition(".")[2]][profile]

@@ -33,7 +33,11 @@ def run(bench: Bench) -> list[Finding]:
                 loaders=1, chunk_bytes=max(8192, table.heap_bytes // CHUNKS),
             )  # fmt: skip
             arrived = partial(warehouse.arrived, config)
-            contenders.append(Contender(_name(workers), fan_out.argv(config, workers), arrived, before=warehouse.empty))
+            contender = Contender(
+                _name(workers), fan_out.argv(config, workers), arrived, before=warehouse.empty,
+                warm_up=() if contenders else None,
+            )  # fmt: skip
+            contenders.append(contender)
         outcomes = bench.race(contenders, min(bench.rounds, ROUNDS_MAX[bench.profile]))
     figures = {f"work_rows_per_second_{_name(n)}": _work_rate(o) for n, o in zip(WORKERS, outcomes, strict=True)}
     notes = [

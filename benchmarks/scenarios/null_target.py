@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from benchmarks.bench import Bench, Finding, Table
+from benchmarks.bench import Bench, Finding, Profile, Table
 from benchmarks.contenders import null, psql
 from benchmarks.contest import Contender, Left, Told
 from benchmarks.scenarios.end_to_end import SHARE
@@ -20,6 +20,7 @@ ABOUT = "a table read and compressed, and thrown away"
 DATASETS = {"quick": ["lineitem"], "full": ["lineitem"]}
 
 BASE = "psql to nothing"
+CODECS: dict[Profile, tuple[str, ...]] = {"quick": ("gzip",), "full": ("gzip", "zstd")}
 
 
 def run(bench: Bench) -> list[Finding]:
@@ -28,7 +29,7 @@ def run(bench: Bench) -> list[Finding]:
         check = partial(_counted, table)
         program = psql.program(bench.server.bin_dir)
         contenders = [Contender(BASE, null.psql_argv(program, table.dsn, table.name), check)]
-        for codec in ("gzip", "zstd"):
+        for codec in CODECS[bench.profile]:
             config = warehouse.settings(codec, table.dsn, {"name": f"public.{table.name}"}, codec=codec)
             contenders.append(Contender(f"borealis {codec}", null.argv(config), check))
         outcomes = bench.race(contenders)

@@ -29,7 +29,7 @@ def run(bench: Bench) -> list[Finding]:
         contenders = [
             Contender(
                 how, resume.argv(config, how, table.rows // 2), partial(warehouse.arrived, config),
-                before=warehouse.empty,
+                before=warehouse.empty, warm_up=None if how == resume.HOWS[0] else (),
             )
             for how in resume.HOWS
         ]  # fmt: skip

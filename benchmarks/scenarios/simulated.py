@@ -32,7 +32,6 @@ DATASETS: Mapping[Profile, Sequence[str]] = {"quick": ["lineitem"], "full": ["li
 SCALE_SHARE = 1 / 4
 """Of the suite's rows: slow lines are slow."""
 ROUNDS: Mapping[Profile, int] = {"quick": 1, "full": 3}
-"""A minute and a half, and six."""
 WORKERS = (1, 2, 4)
 READERS, LOADERS, QUEUE = 2, 2, 2
 CHUNK_BYTES = 2 * 2**20
@@ -105,7 +104,8 @@ class Place:
             (receipt,) = told["extra"]["receipts"]
             return Left(result.rows_target, receipt["bytes_read"], receipt["bytes_staged"])
 
-        return Contender(name, fan_out.argv(file, workers), check, before=before)
+        warm_up = None if (what, workers) == (FREE, WORKERS[0]) else ()
+        return Contender(name, fan_out.argv(file, workers), check, before=before, warm_up=warm_up)
 
 
 def run(bench: Bench) -> list[Finding]:

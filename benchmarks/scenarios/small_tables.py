@@ -44,8 +44,8 @@ def _replicated(bench: Bench) -> Finding:
     by_scale = min(max(round(TABLES_AT_SCALE_1 * bench.scale), RUN_MAX), TABLES_MAX)
     tables = TABLES_MAX if bench.profile == "full" else by_scale
     dsn = bench.database("small")
-    bench.say(f"making {tables} tables of {small.ROWS_EACH} rows")
-    asyncio.run(_made(dsn, tables))
+    with bench.making(f"{tables} tables of {small.ROWS_EACH} rows"):
+        asyncio.run(_made(dsn, tables))
     rows = tables * small.ROWS_EACH
     with served(bench.scratch / NAME) as warehouse:
         config = warehouse.settings("run", dsn, {"name": "public.*"})
@@ -107,8 +107,8 @@ def _found(tables: int, rows: int, outcomes: Sequence[Outcome], statements: Mapp
 def _planned(bench: Bench) -> Finding:
     tables = min(round(PLANNED_AT_SCALE_1 * bench.scale), PLANNED_MAX)
     dsn = bench.database("many")
-    bench.say(f"making {tables} tables to plan")
-    asyncio.run(_made(dsn, tables))
+    with bench.making(f"{tables} tables to plan"):
+        asyncio.run(_made(dsn, tables))
     with served(bench.scratch / "planning") as warehouse:
         config = warehouse.settings("plan", dsn, {"name": "public.*"})
 

@@ -81,11 +81,36 @@ def test_one_that_fails_late_has_no_rate_of_the_rounds_before(tmp_path):
     assert count.read_text() == "..."
 
 
-def test_what_is_left_is_checked_in_every_round(tmp_path):
+def test_one_that_has_used_up_its_time_begins_no_further_round(tmp_path):
+    slow = Contender("slow", program("time.sleep(0.3)"), three_rows)
+    fast = Contender("fast", program(), three_rows)
+    outcomes = in_turns([slow, fast], rounds=3, scratch=tmp_path, postmaster=None, budget_s=0.0)
+    assert [len(outcome.runs) for outcome in outcomes] == [1, 1], "one counts, however long it takes"
+    outcomes = in_turns([slow, fast], rounds=3, scratch=tmp_path, postmaster=None, budget_s=60.0)
+    assert [len(outcome.runs) for outcome in outcomes] == [3, 3]
+    assert outcomes[0].wall_s.keys() == set(contest.STAGES)
+    assert outcomes[0].wall_s["run"] > 4 * 0.3
+
+
+def test_what_is_left_is_checked_in_every_round_that_counts(tmp_path):
+    seen = []
+
+    def refuses(directory, told):
+        seen.append(directory)
+        if len(seen) == 2:
+            raise DisqualifiedError("left 2 rows of 3")
+        return three_rows(directory, told)
+
+    (outcome,) = in_turns([Contender("A", program(), refuses)], rounds=2, scratch=tmp_path, postmaster=None)
+    assert outcome.failed == "left 2 rows of 3"
+    assert (len(seen), outcome.runs) == (2, [])
+
+
+def test_where_nothing_counts_what_the_only_turn_left_is_checked(tmp_path):
     def refuses(directory, told):
         raise DisqualifiedError("left 2 rows of 3")
 
-    (outcome,) = in_turns([Contender("A", program(), refuses)], rounds=1, scratch=tmp_path, postmaster=None)
+    (outcome,) = in_turns([Contender("A", program(), refuses)], rounds=0, scratch=tmp_path, postmaster=None)
     assert outcome.failed == "left 2 rows of 3"
 
 
@@ -96,6 +121,17 @@ def test_a_slow_one_races_in_the_first_rounds_and_warms_up_on_less(tmp_path):
     outcomes = in_turns([slow, Contender("fast", program(), three_rows)], rounds=3, scratch=tmp_path, postmaster=None)
     assert asked.read_text() == "little whole "
     assert [len(outcome.runs) for outcome in outcomes] == [1, 3]
+
+
+def test_one_needs_no_warm_up_where_those_before_it_had_one(tmp_path):
+    asked = tmp_path / "asked"
+    told = f"open({str(asked)!r}, 'a').write(sys.argv[1])"
+    contenders = [
+        Contender("A", [*program(told), "A"], three_rows),
+        Contender("B", [*program(told), "B"], three_rows, warm_up=()),
+    ]
+    in_turns(contenders, rounds=1, scratch=tmp_path, postmaster=None)
+    assert asked.read_text() == "AAB"
 
 
 def test_each_run_begins_in_an_empty_folder_and_after_what_was_asked_before(tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,15 @@ def test_a_peer_races_on_a_real_table(bench):
     assert (outcome.failed, outcome.lost) == ("", "")
     assert [run.rows for run in outcome.runs] == [bench.table("narrow").rows]
     assert outcome.versions.keys() == {"asyncpg"}
+
+
+def test_slow_peers_race_fewer_rounds_of_the_quick_suite(bench):
+    table = bench.table("narrow")
+    quick = {each.name: each.rounds_max for each in peers(bench, table)}
+    full = {each.name: each.rounds_max for each in peers(replace(bench, profile="full"), table)}
+    assert (quick["duckdb parquet"], quick["adbc parquet"], quick["sling csv zstd"]) == (None, 2, 1)
+    assert (full["duckdb parquet"], full["adbc parquet"], full["sling csv zstd"]) == (None, None, 1)
+    assert [each.name for each in peers(bench, table, ["adbc parquet"])] == ["adbc parquet"]
 
 
 def test_a_peer_that_cannot_be_installed_is_absent_and_the_others_race(bench, tmp_path, monkeypatch):

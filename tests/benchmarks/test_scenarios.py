@@ -11,7 +11,7 @@ from benchmarks import __main__ as suite
 from benchmarks.bench import Bench
 from benchmarks.contest import DisqualifiedError
 from benchmarks.scenarios import (
-    SCENARIOS,
+    BUDGET_S,
     adaptive,
     cold_start,
     end_to_end,
@@ -164,9 +164,14 @@ def test_what_takes_minutes_runs_when_it_is_named():
     assert suite._chosen([cold_start.NAME], "quick") == [cold_start]
 
 
+def test_the_quick_suite_is_to_take_six_minutes_and_the_full_one_forty():
+    assert sum(budget["quick"] for budget in BUDGET_S.values()) <= 6 * 60
+    assert sum(budget["full"] for budget in BUDGET_S.values()) <= 40 * 60
+
+
 def test_every_scenario_is_in_the_list():
     modules = {file.stem for file in Path(small_tables.__file__).parent.glob("*.py")} - {"__init__"}
-    assert set(SCENARIOS) == modules
+    assert set(BUDGET_S) == modules
 
 
 async def test_no_rate_is_told_of_a_table_that_arrived_otherwise(database, tmp_path):
