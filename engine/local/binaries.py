@@ -31,7 +31,8 @@ def run_program(bin_dir: Path, directory: Path, name: str, *arguments: str) -> N
     try:
         subprocess.run(
             [*account.prefix, str(bin_dir / name), *arguments], check=True, capture_output=True,
-            timeout=PROGRAM_SECONDS_MAX, stdin=subprocess.DEVNULL, cwd=directory, env=environment(), **account.popen,
+            timeout=PROGRAM_SECONDS_MAX, stdin=subprocess.DEVNULL, cwd=directory, env=environment(bin_dir),
+            **account.popen,
         )  # fmt: skip
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         said = (error.stderr or error.stdout or b"").decode(errors="replace").strip()
@@ -123,7 +124,12 @@ def _namespaces_work() -> bool:
     )
 
 
-def environment() -> dict[str, str]:
-    """Ours without what would steer PostgreSQL's programs (PGDATA, PGOPTIONS, a locale), and nothing else."""
+def environment(bin_dir: Path) -> dict[str, str]:
+    """Ours without what would steer PostgreSQL's programs (PGDATA, PGOPTIONS, a locale), and nothing else.
+
+    What streams to a standby or reads foreign tables loads libpq by name. A wheel does not say where its own is, and
+    the system's, of an older major, refuses what a newer one asks for: the one beside the programs comes first.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+    libraries = os.pathsep.join(filter(None, (str(bin_dir.parent / "lib"), kept.get("LD_LIBRARY_PATH"))))
+    return {**kept, "LC_ALL": "C", "TZ": "UTC", "LD_LIBRARY_PATH": libraries}

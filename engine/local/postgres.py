@@ -176,7 +176,7 @@ class PostgresServer:
             # A session of its own: Ctrl-C is for us to answer, after our own connections are closed.
             self._server = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.data,
-                env=environment(), start_new_session=True, **account.popen,
+                env=environment(self.bin_dir), start_new_session=True, **account.popen,
             )  # fmt: skip
         script = 'read -r _; kill -QUIT "$1" 2>/dev/null'
         self._watcher = subprocess.Popen(

@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,7 +61,7 @@ class Watched:
         for file in sorted(self.directory.glob("state.db*")):
             said[file.name] = file.read_bytes()
         if (self.directory / "state.db").exists():
-            with sqlite3.connect(self.directory / "state.db") as state:
+            with closing(sqlite3.connect(self.directory / "state.db")) as state:
                 for name, value in state.execute("SELECT name, value FROM document"):
                     said[f"document {name}"] = zlib.decompress(value)
         return Emissions(said)

@@ -4,6 +4,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -20,7 +21,7 @@ def state(tmp_path):
 
 def own(state, owner: str, expires_in: float = LEASE_S) -> None:
     """Makes the lease someone else's."""
-    with sqlite3.connect(state._path) as db:
+    with closing(sqlite3.connect(state._path)) as db, db:
         db.execute("UPDATE lease SET owner = ?, expires = unixepoch() + ?", [owner, expires_in])
 
 
