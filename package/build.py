@@ -1,4 +1,4 @@
-"""Installs the lock for a processor, compiles what is chosen of it, and writes zip and manifest."""
+"""Installs the lock for a processor, compiles what is chosen of it, and writes zip, manifest and SBOM."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import Any
 
 import engine
 from package.contents import OURS, Contents, contents, name_of
+from package.sbom import sbom
 
 REPOSITORY = Path(__file__).parents[1]
 LOCK = REPOSITORY / "requirements.txt"
@@ -41,7 +42,7 @@ class Runtime:
 
 
 def build(runtime: Runtime, into: Path, config: Path | None = None) -> dict[str, Any]:
-    """Writes `into/borealis-ARCHITECTURE.zip` and the manifest beside it, and returns the manifest."""
+    """Writes `into/borealis-ARCHITECTURE.zip`, with manifest and SBOM (.json, .cdx.json) beside it; the manifest."""
     into.mkdir(parents=True, exist_ok=True)
     archive = into / f"{OURS}-{runtime.architecture}.zip"
     with tempfile.TemporaryDirectory(prefix="borealis-package-") as scratch:
@@ -55,7 +56,8 @@ def build(runtime: Runtime, into: Path, config: Path | None = None) -> dict[str,
         write_zip(task, archive)
     manifest = _manifest(runtime, archive, chosen, compiler)
     refuse_what_lambda_would(manifest)
-    archive.with_suffix(".json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    for suffix, document in ((".json", manifest), (".cdx.json", sbom(archive, manifest))):
+        archive.with_suffix(suffix).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return manifest
 
 

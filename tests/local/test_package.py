@@ -142,6 +142,24 @@ def test_the_manifest_tells_of_the_zip_beside_it(package):
     assert told["unzipped_bytes"] < 250e6
 
 
+def test_the_sbom_names_each_package_once_and_who_asks_for_it(package):
+    archive = package.code.parent / package.manifest["name"]
+    told = json.loads(archive.with_suffix(".cdx.json").read_text())
+    ours = told["metadata"]["component"]
+    assert ours["hashes"] == [{"alg": "SHA-256", "content": package.manifest["sha256"]}]
+    packages = {name: each["version"] for name, each in package.manifest["packages"].items() if name != "borealis"}
+    assert [(each["name"], each["version"]) for each in told["components"]] == sorted(packages.items())
+    asks = {each["ref"]: set(each["dependsOn"]) for each in told["dependencies"]}
+    refs = {each["name"]: each["bom-ref"] for each in told["components"]}
+    assert asks.keys() == {ours["bom-ref"], *refs.values()}
+    assert set().union(*asks.values()) == set(refs.values())
+    assert refs["asyncpg"] in asks[ours["bom-ref"]]
+    assert refs["cryptography"] in asks[refs["snowflake-connector-python"]]
+    assert refs["cffi"] in asks[refs["cryptography"]]
+    licences = {each["name"]: each.get("licenses") for each in told["components"]}
+    assert licences["asyncpg"] == [{"expression": "Apache-2.0"}]
+
+
 @pytest.mark.parametrize("package", [OWN_PYTHON], indirect=True)
 def test_built_again_it_is_the_same_byte_for_byte(package, config, tmp_path):
     assert build(Runtime(package.manifest["architecture"], OWN_PYTHON), tmp_path, config) == package.manifest
