@@ -10,7 +10,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 PEERS := $(basename $(wildcard benchmarks/peers/requirements-*.in))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cloud-local test check check-terraform bench bench-full package test-connector4 format lock clean
+.PHONY: help setup demo cloud-local test check check-terraform check-workflows advisories bench bench-full package test-connector4 format lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -23,8 +23,8 @@ demo: setup ## PostgreSQL and the warehouse embedded, real data, full then incre
 cloud-local: setup ## the cloud on a laptop: state machine, functions, Vault, standby; what ran where
 	$(BIN)/python -m engine.local.cloud
 
-test: setup ## every test but those of Terraform
-	$(BIN)/python -m pytest --ignore=tests/terraform
+test: setup ## every test but those of Terraform and of the workflows
+	$(BIN)/python -m pytest --ignore=tests/terraform --ignore=tests/delivery/test_workflows.py
 
 check: setup ## lint, format, types, import rules
 	$(BIN)/ruff check .
@@ -34,6 +34,13 @@ check: setup ## lint, format, types, import rules
 
 check-terraform: setup $(SCANNERS)/.installed ## the infrastructure: formats, plans, rights, faults, scanners
 	SCANNERS=$(SCANNERS) $(BIN)/python -m pytest tests/terraform
+
+check-workflows: setup $(SCANNERS)/.installed ## what GitHub runs: actionlint, shellcheck, zizmor
+	SCANNERS=$(SCANNERS) $(BIN)/python -m pytest tests/delivery/test_workflows.py
+
+advisories: $(SCANNERS)/.installed ## what is known against the packages of the locks; asks the network
+	for lock in requirements requirements-dev requirements-scanners; do \
+	  $(SCANNERS)/bin/pip-audit --require-hashes --disable-pip -r $$lock.txt || exit; done
 
 bench: setup ## speed beside other tools, in minutes: make bench [BENCH="--only extract"]
 	$(BIN)/python -m benchmarks run $(BENCH)
