@@ -69,8 +69,9 @@ async def _messages(sqs: Any, queue: str, most: int) -> AsyncIterator[Mapping[st
     while left > 0:
         with aws.Translated("cannot read the dead-letter queue"):
             answer = await sqs.receive_message(
-                QueueUrl=queue, MaxNumberOfMessages=min(left, BATCH), VisibilityTimeout=HIDDEN_S, WaitTimeSeconds=1
-            )
+                QueueUrl=queue, MaxNumberOfMessages=min(left, BATCH), VisibilityTimeout=HIDDEN_S, WaitTimeSeconds=1,
+                MessageAttributeNames=["All"],
+            )  # fmt: skip
         messages = answer.get("Messages", [])
         if not messages:
             return
@@ -80,14 +81,17 @@ async def _messages(sqs: Any, queue: str, most: int) -> AsyncIterator[Mapping[st
 
 
 def _read(message: Mapping[str, Any]) -> Replayed:
-    """A letter of ours, of the state machine, or the record that Lambda sends to a destination on failure."""
+    """A letter of ours or of the state machine, the record of a destination on failure, an event of Scheduler."""
     result = Replayed(message["MessageId"])
+    attributes = {name: each.get("StringValue", "") for name, each in message.get("MessageAttributes", {}).items()}
     try:
         body = orjson.loads(message["Body"])
         if not isinstance(body, dict):
             raise TypeError  # noqa: TRY301 told below, like everything that is not as it should be
         if "requestPayload" in body:
             _read_record(result, body)
+        elif "SCHEDULE_ARN" in attributes:
+            _read_scheduled(result, body, attributes)
         else:
             _read_letter(result, body)
         result.event = _keyed(unwrapped(result.event), result.message_id)
@@ -120,6 +124,15 @@ def _read_record(result: Replayed, record: Mapping[str, Any]) -> None:
     result.failed_at = record["timestamp"]
     answer = record.get("responsePayload") or {}
     result.failure = f"{answer.get('errorType', context['condition'])}: {answer.get('errorMessage', '')}"
+
+
+def _read_scheduled(result: Replayed, event: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
+    """What could not even be handed over: the event is the message, and the rest stands in its attributes."""
+    result.goes_to = attributes["TARGET_ARN"]
+    result.event = event
+    result.correlation_id = attributes.get("EXECUTION_ID")
+    result.failed_at = attributes.get("SCHEDULED_TIME")
+    result.failure = f"{attributes.get('ERROR_CODE')}: {attributes.get('ERROR_MESSAGE')}"
 
 
 def _keyed(event: Mapping[str, Any], message_id: str) -> dict[str, Any]:

@@ -29,13 +29,14 @@ locals {
     var.environment_variables,
   )
 
-  # Seconds and tries of an event that came asynchronously; the worker's come from the state machine, which waits for it.
+  # Seconds and tries of an event that came asynchronously, and whether it is one that `borealis replay` could send again. The
+  # worker's come from the state machine, which waits for it.
   asynchronous = {
-    scheduled = { age_s = 3600, retries = 2 }
-    parallel  = { age_s = 3600, retries = 2 }
-    snapshot  = { age_s = 300, retries = 1 } # its caller waits, and starts another
-    health    = { age_s = 300, retries = 0 } # the next look is soon
-    benchmark = { age_s = 3600, retries = 0 }
+    scheduled = { age_s = 3600, retries = 2, replayed = true }
+    parallel  = { age_s = 3600, retries = 2, replayed = true }
+    snapshot  = { age_s = 300, retries = 1, replayed = false } # who asked waits for it, starts another, and writes the letter
+    health    = { age_s = 300, retries = 0, replayed = false } # the next look is soon
+    benchmark = { age_s = 3600, retries = 0, replayed = false }
   }
 }
 
@@ -114,9 +115,13 @@ resource "aws_lambda_function_event_invoke_config" "live" {
   maximum_event_age_in_seconds = each.value.age_s
   maximum_retry_attempts       = each.value.retries
 
-  destination_config {
-    on_failure {
-      destination = aws_sqs_queue.dead_letters.arn
+  dynamic "destination_config" {
+    for_each = each.value.replayed ? [1] : []
+
+    content {
+      on_failure {
+        destination = aws_sqs_queue.dead_letters.arn
+      }
     }
   }
 }

@@ -104,7 +104,7 @@ locals {
       Action   = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
       Resource = local.bucket_arns.stage
     },
-    !contains(concat(local.does.tells, keys(local.asynchronous)), key) ? null : {
+    !contains(local.does.tells, key) ? null : {
       Sid      = "LayIntoTheQueue" # itself, and Lambda for it: the destination of what failed
       Effect   = "Allow"
       Action   = "sqs:SendMessage"

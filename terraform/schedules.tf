@@ -55,8 +55,12 @@ resource "aws_scheduler_schedule" "this" {
       maximum_retry_attempts       = 10
     }
 
-    dead_letter_config {
-      arn = aws_sqs_queue.dead_letters.arn
+    dynamic "dead_letter_config" { # nobody needs a look that was missed
+      for_each = each.value.function == "health" ? [] : [1]
+
+      content {
+        arn = aws_sqs_queue.dead_letters.arn
+      }
     }
   }
 

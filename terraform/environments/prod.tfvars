@@ -17,6 +17,10 @@ snowflake = {
 }
 vault = { address = "https://vault.example.com", outside = true }
 
+# Concurrency that nobody else in the account can take: for two fanned-out runs at once.
+workers   = 16
+functions = { worker = { concurrency = 32 }, scheduled = { concurrency = 8 }, snapshot = { concurrency = 4 } }
+
 alerts = { emails = ["data-platform@example.com"] }
 
 schedules = {

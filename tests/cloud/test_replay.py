@@ -159,6 +159,29 @@ def test_the_record_of_a_destination_on_failure_is_a_letter_too(borealis, reache
     assert shown["event"] == {**flat, "idempotency_key": f"replay-{shown['message_id']}"}
 
 
+def test_what_scheduler_could_not_hand_over_is_a_letter_too(borealis, reached, queue, functions):
+    """Its form is AWS's documentation's: the target's input as the body, all else in attributes."""
+    attributes = {
+        "SCHEDULE_ARN": "arn:aws:scheduler:us-east-1:123456789012:schedule/borealis-prod-orders/orders",
+        "TARGET_ARN": arn_of("scheduled"),
+        "ERROR_CODE": "Lambda.TooManyRequestsException",
+        "ERROR_MESSAGE": "Rate Exceeded.",
+        "EXECUTION_ID": "e-1",
+        "SCHEDULED_TIME": "2026-11-23T02:00:00Z",
+    }
+    reached.client("sqs").send_message(
+        QueueUrl=queue,
+        MessageBody='{"group": "orders", "idempotency_key": "e-1"}',
+        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    )
+    (sent,) = replay(borealis, queue)
+    assert functions.settle(30)
+    assert (sent["failure"], sent["correlation_id"]) == ("Lambda.TooManyRequestsException: Rate Exceeded.", "e-1")
+    key = f"replay-{sent['message_id']}"
+    assert [each.event for each in functions.trace] == [{"group": "orders", "idempotency_key": key}]
+    assert reached.messages(queue) == []
+
+
 @pytest.mark.parametrize("body", ["not JSON", "[]", '{"resume": "x"}', '{"event": {}, "function": null}'])
 def test_what_is_not_a_letter_is_told_and_left(borealis, reached, queue, functions, body):
     reached.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
