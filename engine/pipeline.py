@@ -16,7 +16,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from secrets import token_hex
 from time import monotonic
@@ -68,10 +68,15 @@ class Phases:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
+        """With a span of that name."""
+        with self.clocked(phase), span(phase):
+            yield
+
+    @contextmanager
+    def clocked(self, phase: str) -> Iterator[None]:
         began = monotonic()
         try:
-            with span(phase):
-                yield
+            yield
         finally:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + monotonic() - began
 
@@ -193,8 +198,9 @@ class Pipeline:
         name = f"{self.run_id}-c{chunk.id}-{self._attempt_of}{next(self._attempts)}"
         path = f"{self.target.folder(self.run_id)}/{name}"
         count, losses = 0, Counter[tuple[str, str]]()
+        settings = replace(self.settings, waiting=partial(self.phases.clocked, "wait"))
         with self.phases.timed("read"), Translated(doing), Unwrapped():
-            async with spool(self.settings, self.tokens, chunk.id, path, partial(self._announce, ready)) as writer:
+            async with spool(settings, self.tokens, chunk.id, path, partial(self._announce, ready)) as writer:
                 for piece in pieces:
                     rows = source_sql.rows_of(self.plan.table, piece, self.plan.window)
                     count += await read(connection, self.plan.fields, rows, writer)

@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.model import Mode, Receipt
 from engine.plan import TablePlan
-from engine.tuning import CHUNK_BYTES_MIN
+from engine.tuning import CHUNK_BYTES_MIN, HELD_MIN
 
 # --- defaults, where no run has been measured --------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class Rates:
     fixed_s: float = FIXED_S
     publish_s: float = PUBLISH_S
     held: float = 0.0
-    """Of the time of readers, the share that they waited for loaders to take a file."""
+    """Of the time of readers, the share that they waited for loaders to take a file, or for an external stage."""
     readers_busy: float = 0.0
     loaders_busy: float = 0.0
     """How many were at work at once, waiting included."""
@@ -249,6 +249,9 @@ def _line(receipt: Mapping[str, Any], seconds: Mapping[str, float]) -> float:
     put = seconds.get("put", 0.0) / int(_decided(receipt, "loaders", 1))
     load = seconds.get("load", 0.0) / int(_decided(receipt, "loaders", 1))
     read = (seconds.get("read", 0.0) - seconds.get("wait", 0.0)) / int(_decided(receipt, "readers", 1))
+    if not put:  # an external stage: the line was the limit where readers waited for it
+        waited = _rate(seconds.get("wait", 0.0), seconds.get("read")) >= HELD_MIN
+        return _rate(receipt["bytes_copied"] * _staged(receipt), seconds["copy"]) if waited else 0.0
     if put < load or put < LINE_TIMES * read:
         return 0.0
     return _rate(receipt["bytes_copied"] * _staged(receipt), put)

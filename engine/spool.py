@@ -9,7 +9,7 @@ the sink of a file holds back.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
@@ -47,6 +47,8 @@ class SpoolSettings:
     """Bytes of CSV in one file, before compression."""
     codec: str = "gzip"
     level: int = 1
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Around each wait for a sink whose bytes leave as they come."""
 
 
 FileReady = Callable[[StagedFile], Awaitable[None]]
@@ -165,14 +167,16 @@ async def _file(
             rows, last = block
             rows_bytes += sum(map(len, rows))
             file_bytes += await anyio.to_thread.run_sync(_pack, packer, rows, last, sink)
-            await sink.drain()
+            with settings.waiting():
+                await sink.drain()
             if last:
                 break
             try:
                 block = await blocks.receive()
             except anyio.EndOfStream:
                 return None
-        await sink.close()
+        with settings.waiting():
+            await sink.close()
     return StagedFile(chunk, path.rpartition("/")[2], sink.path, rows_bytes, file_bytes)
 
 

@@ -159,8 +159,11 @@ def tune(config: Config, machine: Machine, within: Bounds, rates: Rates, size: i
 
 
 def _loaders(config: Config, within: Bounds, rates: Rates) -> Decision:
-    """As many more as readers waited for: of `n` loaders, in a share 1 - w of the time, n / (1 - w) are needed."""
-    if config.limits.loaders is not None or rates.held < HELD_MIN:
+    """As many more as readers waited for: of `n` loaders, in a share 1 - w of the time, n / (1 - w) are needed.
+
+    To an external stage each reader sends its own file, so neither loaders nor fewer readers are the cure.
+    """
+    if config.limits.loaders is not None or rates.held < HELD_MIN or config.stage.url:
         return within.loaders
     needed = math.ceil(rates.loaders_busy / (1 - min(rates.held, 0.9)))
     if needed <= within.loaders_max:
@@ -172,7 +175,7 @@ def _loaders(config: Config, within: Bounds, rates: Rates) -> Decision:
 def _readers(config: Config, within: Bounds, rates: Rates, loaders: Decision) -> Decision:
     """No more than the rest keeps up with, and one more, so that a run notices when it could be faster."""
     may_load_more = config.limits.loaders is None and int(loaders.value) < LOADERS_MAX
-    if config.limits.readers is not None or rates.held < HELD_MIN or may_load_more:
+    if config.limits.readers is not None or rates.held < HELD_MIN or may_load_more or config.stage.url:
         return within.readers
     needed = math.ceil(rates.readers_busy * (1 - rates.held)) + 1
     if needed >= within.readers_max:

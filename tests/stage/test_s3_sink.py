@@ -1,5 +1,7 @@
 """One staged file on its way to a bucket: whole or not there at all, and the same bytes as on disk."""
 
+from contextlib import contextmanager
+
 import anyio
 import pytest
 from botocore.exceptions import ClientError
@@ -34,6 +36,22 @@ async def test_the_bytes_of_a_file_are_the_same_on_disk_and_in_the_bucket(bucket
     assert content == on_disk.path.read_bytes()
     assert in_bucket.path is None
     assert (in_bucket.name, in_bucket.file_bytes) == (on_disk.name, on_disk.file_bytes) == (on_disk.name, len(content))
+
+
+@pytest.mark.parametrize("size", [100, 30 * MIB], ids=["one-put", "parts"])
+async def test_who_clocks_the_wait_for_a_stage_has_the_end_of_a_file_in_it(bucket, size):
+    inside: list[tuple[int, int]] = []
+
+    @contextmanager
+    def waiting():
+        before = len(bucket.objects())
+        yield
+        inside.append((before, len(bucket.objects())))
+
+    async with stage_of(bucket) as stage:
+        await spooled(stage, rows_of(size), waiting=waiting)
+    assert inside[-1] == (0, 1)
+    assert len(inside) > size // MIB  # each block may be the one that waits
 
 
 async def test_a_kms_key_encrypts_small_files_and_large(bucket):

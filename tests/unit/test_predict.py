@@ -235,6 +235,8 @@ def copied(press=("gzip", 1), tasks=(4, 2), staged=400 * 10**6, **seconds):
         ({"read": 12.0, "wait": 0.0, "put": 16.0, "load": 4.0}, 50e6),  # few chunks: nobody waits, and it is the limit
         ({"read": 36.0, "wait": 0.0, "put": 16.0, "load": 4.0}, 0),  # reading was
         ({"read": 36.0, "wait": 20.0, "put": 8.0, "load": 12.0}, 0),  # the warehouse was
+        ({"read": 36.0, "wait": 20.0, "load": 4.0}, 40e6),  # to an external stage each reader sends its own
+        ({"read": 36.0, "wait": 4.0, "load": 4.0}, 0),
     ],
 )
 def test_the_line_was_the_limit_where_uploading_took_longest(seconds, line):

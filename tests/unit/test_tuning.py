@@ -17,9 +17,10 @@ HELD = Rates("3 runs of this table", held=0.5, readers_busy=4, loaders_busy=2, l
 """Readers waited half of their time while two loaders sent 10 MB/s."""
 
 
-def config(limits=None, **source):
+def config(limits=None, stage=None, **source):
     return parse(
         {
+            **({"stage": stage} if stage else {}),
             "source": {"dsn": "postgresql://h/d", **source},
             "target": {"local": ".", "database": "D", "schema": "S"},
             "tables": [{"name": "public.*"}],
@@ -78,6 +79,13 @@ def test_readers_are_fewer_where_more_loaders_would_not_help():
     assert tuned(rates=HELD).readers == 4
     assert tuned(rates=replace(HELD, held=0.7), limits={"loaders": 2}).readers == 3
     assert tuned(rates=replace(HELD, held=0.7, loaders_busy=8.0)).readers == 3
+
+
+def test_neither_changes_where_each_reader_sends_its_own_file():
+    stage = {"url": "s3://bucket/stage", "storage_integration": "I"}
+    for busy in (3.5, 8.0):
+        tuning = tuned(rates=replace(HELD, held=0.7, loaders_busy=busy), stage=stage)
+        assert (tuning.readers, tuning.loaders) == (4, 4)
 
 
 @pytest.mark.parametrize(
