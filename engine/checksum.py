@@ -23,7 +23,7 @@ async def source_checksum(
     async def add(chunk: Chunk) -> None:
         async with snapshot.reader() as connection:
             with Translated(f"cannot compute the checksum of {plan.table.label}"):
-                rows = source_sql.unflagged(source_sql.rows_of(plan.table, chunk, plan.window), deleted)
+                rows = source_sql.unflagged(source_sql.rows_of(plan, chunk), deleted)
                 row = await connection.fetchrow(source_sql.checksum(fields, rows))
         totals[0] += row[0]
         totals[1] += int(row[1])

@@ -239,14 +239,28 @@ def verify(
     names: Names = None,
     *,
     config: ConfigFile = None,
-    level: Annotated[Literal["count", "checksum"], typer.Option("--level", help="How thoroughly.")] = "checksum",
+    level: Annotated[
+        Literal["count", "checksum", "bisect"],
+        typer.Option("--level", help="How thoroughly; bisect finds the rows that differ."),
+    ] = "checksum",
+    sample: Annotated[
+        float | None, typer.Option("--sample", min=0.0003, max=1, metavar="PART", help="Of the keys, with bisect.")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Make the rows that differ equal; implies bisect.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Compare the target with the source."""
+    """Compare the target with the source; find the rows that differ, and repair just those."""
     configured = _configured(config)
-    from engine import inspection
+    if repair:
+        from engine.repair import repair as repairing
 
-    compared = _await(inspection.verify, configured, names or [], level=level)
+        level, compared = "bisect", _await(repairing, configured, names or [], sample=sample)
+    elif sample is not None and level != "bisect":
+        raise ConfigError(["--sample: is for --level bisect, whose keys are the same part on both sides"])
+    else:
+        from engine.verify import verify as verifying
+
+        compared = _await(verifying, configured, names or [], level=level, sample=sample)
     results: list[Mapping[str, Any]] = [each.to_json() for each in compared]
     equal = all(each["ok"] for each in results)
     if as_json:

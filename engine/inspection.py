@@ -1,4 +1,4 @@
-"""Looks without moving a row: is everything in reach (check), is it equal (verify), where does it stand (status)."""
+"""Looks without moving a row: is everything in reach (check), where does each table stand (status)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from typing import Any
 import anyio
 import orjson
 
-from engine.checksum import source_checksum, target_checksum
 from engine.config import Config
 from engine.connect import addresses
 from engine.errors import BorealisError
 from engine.model import SUFFIXES, Field
 from engine.plan import TablePlan
 from engine.runs import plans_of
-from engine.source.connection import Address, Translated
+from engine.source.connection import Address
 from engine.source.facts import facts
 from engine.spool import compressor
-from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.sql.source import END
 from engine.sql.target import landing_name
 from engine.unfinished import unfinished
-from engine.wiring import Opened, Parts, Refused, Wanted, choose_tables, looking, parts, target_key
+from engine.wiring import Parts, Refused, Wanted, choose_tables, parts, target_key
 
 # --- check ------------------------------------------------------------------------------------------------------
 
@@ -127,73 +125,6 @@ async def _try_stage(made: Parts, details: list[str]) -> None:
             await target.execute(target_sql.drop(names.ours(landing)), doing="cannot drop that table")
             await bucket.remove(made.run_id)
     details.append("written, loaded by the target and deleted again")
-
-
-# --- verify -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class VerifyResult:
-    """One table compared now, both sides by themselves. Changes since the last run count as differences."""
-
-    table: str
-    target_table: str
-    level: str
-    rows_source: int = 0
-    rows_target: int = 0
-    checksum_source: str | None = None
-    checksum_target: str | None = None
-    excluded_columns: list[str] = field(default_factory=list)
-    error: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        same = (self.rows_source, self.checksum_source) == (self.rows_target, self.checksum_target)
-        return self.error is None and same
-
-    def to_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, **{name: getattr(self, name) for name in self.__dataclass_fields__}}
-
-
-async def verify(config: Config, names: Sequence[str], *, level: str = "checksum") -> list[VerifyResult]:
-    """Counts the rows, or sums their checksums, at both sides."""
-    async with looking(config, Wanted(names)) as (made, found):
-        plans, refused = await found.plan_all(full=True)
-        results = [
-            VerifyResult(each.label, made.target.names.table(each.target_name), level, error="\n".join(each.faults))
-            for each in [*found.refused, *refused]
-        ]
-        return results + [await _compare(made.target, found, plan, level) for plan in plans.values()]
-
-
-async def _compare(target: Any, found: Opened, plan: TablePlan, level: str) -> VerifyResult:
-    names = target.names
-    result = VerifyResult(plan.table.label, names.table(plan.target_name), level)
-    if not plan.target_exists:
-        result.error = f"{plan.table.label}: {plan.target_name} is not at the target yet; run it first"
-        return result
-    if plan.evolution.needed:
-        changes = "; ".join(plan.evolution.notes())
-        result.error = f"{plan.table.label}: the columns differ: {changes}; run it first"
-        return result
-    table, deleted = target_sql.unmarked(names.table(plan.target_name), found.mark_of(plan)), found.flag_of(plan)
-    try:
-        if level == "count":
-            async with found.snapshot.reader() as connection:
-                with Translated(f"cannot count {plan.table.label}"):
-                    rows = source_sql.unflagged(source_sql.all_rows_of(plan.table, plan.window), deleted)
-                    result.rows_source = await connection.fetchval(f"SELECT count(*) {rows}")
-            ((count,),) = await target.execute(target_sql.count(table), doing="cannot count the target")
-            result.rows_target = int(count)
-        else:
-            result.rows_source, total = await source_checksum(found.snapshot, plan, plan.fields, deleted)
-            result.checksum_source = str(total)
-            result.rows_target, total = await target_checksum(target, table, plan.fields)
-            result.checksum_target = str(total)
-            result.excluded_columns = [item.source for item in plan.fields if item.canonical_source is None]
-    except BorealisError as error:
-        result.error = str(error)
-    return result
 
 
 # --- status -----------------------------------------------------------------------------------------------------

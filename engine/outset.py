@@ -100,7 +100,7 @@ async def anew(
         await made.target.prepare_ground()
         beats = heartbeats(made.state, leases.values(), made.config.state.lease_s / 3)
         async with opened(made, chosen, refused) as found, beats:
-            with _shared(made, found.snapshot, observer) as shared:
+            with working(made, found.snapshot, observer) as shared:
                 outset.snapshot = found.snapshot
                 outset.runs = await _planned(shared, found, leases, slots, full=wanted.full)
                 outset.receipts += [_refusal(made, each) for each in found.refused]
@@ -222,7 +222,7 @@ async def joined(made: Parts, record: SharedRun, observer: Observer, *, works: b
         known = await foresight(made.config, made.state, leases, made.deadline.limit_s)
         readers = bounds_of(made.config).readers_max
         async with open_snapshot(source, tables, readers, record.baton) as snapshot, beats:
-            with _shared(made, snapshot, observer) as shared:
+            with working(made, snapshot, observer) as shared:
                 outset.snapshot = snapshot
                 for key, lease in leases.items():
                     each = kept[key]
@@ -245,7 +245,7 @@ async def joined(made: Parts, record: SharedRun, observer: Observer, *, works: b
 
 
 @contextmanager
-def _shared(made: Parts, snapshot: Snapshot, observer: Observer) -> Iterator[Shared]:
+def working(made: Parts, snapshot: Snapshot, observer: Observer) -> Iterator[Shared]:
     config = made.config.limits
     within = bounds_of(made.config)
     limits = Limits(within.readers_max, within.loaders_max, config.queue, config.attempts)

@@ -202,7 +202,7 @@ class Pipeline:
         with self.phases.timed("read"), Translated(doing), Unwrapped():
             async with spool(settings, self.tokens, chunk.id, path, partial(self._announce, ready)) as writer:
                 for piece in pieces:
-                    rows = source_sql.rows_of(self.plan.table, piece, self.plan.window)
+                    rows = source_sql.rows_of(self.plan, piece)
                     count += await read(connection, self.plan.fields, rows, writer)
                     if self.plan.counts_losses:
                         losses.update(await self._losses(connection, rows))

@@ -229,6 +229,8 @@ class TablePlan:
     evolution: Evolution
     target_exists: bool
     window: Window | None = None
+    only: str = ""
+    """SQL over the source row: a repair reads no others."""
     reader: str = "copy"
     lag_s: float | None = None
     """Of an incremental table: seconds by which what is known to be complete is behind the clock."""

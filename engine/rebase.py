@@ -62,7 +62,7 @@ async def _unchanged(run: Replication, loaded: Loaded) -> set[int]:
         oldest = int(loaded.chunks[chunk.id].snapshot.partition(":")[0]) % XID_MODULUS
         async with snapshot.reader() as connection:
             with Translated(f"cannot look for changes in chunk {chunk.id} of {plan.table.label}"):
-                rows = source_sql.rows_of(plan.table, chunk, plan.window)
+                rows = source_sql.rows_of(plan, chunk)
                 count, newer = await connection.fetchrow(source_sql.count_newer(rows, oldest))
         if count == loaded.chunks[chunk.id].rows and not newer:
             same.add(chunk.id)

@@ -258,6 +258,19 @@ def show_verification(results: Sequence[Mapping[str, Any]], to: Console) -> None
         if each["excluded_columns"]:
             columns = ", ".join(_one_line(column) for column in each["excluded_columns"])
             to.print(Text(f"  {_one_line(each['table'])}: the checksum leaves out {columns}"))
+        for what, counted in (("repaired", each["repaired"]), ("differ", each["differing"])):
+            if counted:
+                kinds = ", ".join(f"{count:,} {kind}" for kind, count in counted.items())
+                to.print(Text(f"  {_one_line(each['table'])}: keys {what}: {kinds}"))
+        _show_differences(each["differences"], to)
+
+
+def _show_differences(differences: Sequence[Mapping[str, Any]], to: Console) -> None:
+    rows = [
+        {"": each["kind"], **(each["key"] or {}), "columns": ", ".join(each["columns"]) or None} for each in differences
+    ]
+    if rows:
+        show_rows(rows, to)
 
 
 def _cell(value: object) -> Text | str:

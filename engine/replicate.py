@@ -118,7 +118,7 @@ class Replication:
         with self.phases.timed("gates"):
             await check(self, loaded)
         if self.plan.mode == "full":
-            await self._drop_flagged(self._target.names.ours(self.landing))
+            await self.leave_out_flagged(self._target.names.ours(self.landing))
         with self.phases.timed("publish"):
             changes = await self._publish()
         await self.slot.clear()
@@ -345,7 +345,7 @@ class Replication:
 
     # --- publish ---------------------------------------------------------------------------------------------------
 
-    async def _drop_flagged(self, landing: str) -> None:
+    async def leave_out_flagged(self, landing: str) -> None:
         """A first load leaves out what a merge would delete: the rows that the source marks as deleted."""
         options = self.choice.options
         if options.deletes != "soft" or not options.soft_column or self.plan.window is None:

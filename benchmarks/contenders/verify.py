@@ -12,7 +12,7 @@ import anyio
 
 from benchmarks.contenders import protocol
 from engine.config import Config, load
-from engine.inspection import verify
+from engine.verify import verify
 
 LEVELS = ("checksum", "count")
 

@@ -21,8 +21,8 @@ from benchmarks.contest import Contender, DisqualifiedError, Left, Outcome, Run,
 from benchmarks.simulator.run import simulate
 from benchmarks.simulator.world import Costs, Instance, World
 from engine import config as settings
-from engine.inspection import verify
 from engine.local.warehouse.process import Endpoint, serve
+from engine.verify import verify
 from tests.faults.proxy import FaultProxy
 
 NAME = "simulated"

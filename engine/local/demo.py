@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 from rich.console import Console
 
-from engine import inspection, render, runs
+from engine import render, runs, verify
 from engine.config import Config, load
 from engine.config_values import MINIMAL
 from engine.errors import ConfigError
@@ -116,7 +116,7 @@ def _replicate_and_verify(config: Config, dsn: str, show: Show, outcome: Outcome
         if not _replicated(config, show, outcome, "public.flights"):
             return False
     with show.step("Checksums of every table, computed in each database by itself"):
-        outcome.verification = [each.to_json() for each in _await(inspection.verify, config, [], level="checksum")]
+        outcome.verification = [each.to_json() for each in _await(verify.verify, config, [], level="checksum")]
         render.show_verification(outcome.verification, show.to)
     return bool(outcome.verification) and all(each["ok"] for each in outcome.verification)
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from engine.model import Chunk, Field, Leaf, Loss, Table
-from engine.plan import Complete, Cursor, Window
+from engine.plan import Complete, Cursor, TablePlan, Window
 from engine.quoting import literal, quote
 
 QUOTES = '","'
@@ -75,10 +75,10 @@ def needs_end(fields: Sequence[Field]) -> bool:
 # --- which rows -------------------------------------------------------------------------------------------------
 
 
-def rows_of(table: Table, chunk: Chunk, window: Window | None) -> str:
+def rows_of(plan: TablePlan, chunk: Chunk) -> str:
     """`FROM ... WHERE ...` for one chunk."""
-    leaf = table.leaves[chunk.leaf]
-    conditions = [*_page_conditions(chunk), *window_conditions(window)]
+    leaf = plan.table.leaves[chunk.leaf]
+    conditions = [*_page_conditions(chunk), *window_conditions(plan.window), *([plan.only] if plan.only else [])]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"FROM {_from(leaf)}{where}"
 
@@ -275,10 +275,12 @@ WAITING = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND relati
 """Sessions that wait for a lock on the tables, such as one that wants to alter them; parameter: oids."""
 
 
-def checksum(fields: Sequence[Field], rows: str) -> str:
-    """(rows, sum of the low 60 bits of each row's MD5 over its canonical text)."""
+def digest(fields: Sequence[Field]) -> str | None:
+    """The low 60 bits of the MD5 over a row's canonical text, a bigint; None where no field has one."""
     values = [f"coalesce({f.canonical_source}, '~')" for f in fields if f.canonical_source is not None]
-    if not values:
-        return f"SELECT count(*), 0::numeric {rows}"
-    digest = f"('x' || substr(md5({_concat(values, '|')}), 18, 15))::bit(60)::bigint"
-    return f"SELECT count(*), coalesce(sum({digest}), 0)::numeric {rows}"
+    return f"('x' || substr(md5({_concat(values, '|')}), 18, 15))::bit(60)::bigint" if values else None
+
+
+def checksum(fields: Sequence[Field], rows: str) -> str:
+    """(rows, sum of each row's digest)."""
+    return f"SELECT count(*), coalesce(sum({digest(fields) or 0}), 0)::numeric {rows}"

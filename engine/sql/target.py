@@ -333,12 +333,14 @@ def count(table: str) -> str:
     return f"SELECT COUNT(*) FROM {table}"
 
 
-def checksum(table: str, fields: Sequence[Field]) -> str:
+def digest(fields: Sequence[Field]) -> str | None:
+    """As the source computes it (engine.sql.source.digest)."""
     values = [f"COALESCE({f.canonical_target}, '~')" for f in fields if f.canonical_target is not None]
-    if not values:
-        return f"SELECT COUNT(*), 0 FROM {table}"
-    digest = f"BITAND(MD5_NUMBER_LOWER64({_concat_ws(values)}), {DIGEST_MASK})"
-    return f"SELECT COUNT(*), COALESCE(SUM({digest}), 0) FROM {table}"
+    return f"BITAND(MD5_NUMBER_LOWER64({_concat_ws(values)}), {DIGEST_MASK})" if values else None
+
+
+def checksum(table: str, fields: Sequence[Field]) -> str:
+    return f"SELECT COUNT(*), COALESCE(SUM({digest(fields) or 0}), 0) FROM {table}"
 
 
 def _concat_ws(values: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine import inspection
+from engine import verify
 
 
 async def test_a_view_or_foreign_table_that_cannot_be_read_fails_alone_and_says_what_to_do(engine):
@@ -53,8 +53,8 @@ async def test_verify_knows_which_rows_a_run_leaves_out(engine, flag, set_to, le
     await engine.run_one(table)
     await engine.source(f"UPDATE t SET gone = {set_to}, at = now() WHERE id = 4")
     await engine.run_one(table)
-    (result,) = await inspection.verify(engine.config(table), [], level=level)
+    (result,) = await verify.verify(engine.config(table), [], level=level)
     assert (result.ok, result.rows_source, result.rows_target) == (True, 16, 16)
     engine.target('DELETE FROM {db}."SHOP"."T" WHERE "ID" = 9')
-    (result,) = await inspection.verify(engine.config(table), [], level=level)
+    (result,) = await verify.verify(engine.config(table), [], level=level)
     assert not result.ok

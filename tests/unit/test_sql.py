@@ -1,5 +1,7 @@
 """Whole statements, as they are sent."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine.model import Chunk, Column, Field, Leaf, Loss, Table, TypeRef
@@ -22,9 +24,10 @@ WHOLE = Chunk(1, 0, None, None, 0)
 
 def test_a_chunk_is_a_range_of_one_leaf_only():
     chunk = Chunk(1, 0, (3, 0), (7, 20), 0)
-    assert source.rows_of(TABLE, chunk, None) == (
-        """FROM ONLY "we""ird"."t" WHERE ctid >= '(3,0)'::tid AND ctid < '(7,20)'::tid"""
-    )
+    plan = TablePlan(TABLE, (ID,), "T", "full", "swap", (), (chunk,), Evolution(), target_exists=False)
+    rows = """FROM ONLY "we""ird"."t" WHERE ctid >= '(3,0)'::tid AND ctid < '(7,20)'::tid"""
+    assert source.rows_of(plan, chunk) == rows
+    assert source.rows_of(replace(plan, only="id > 7"), chunk) == f"{rows} AND id > 7"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 from rich.text import Text
 
-from engine import inspection, render
+from engine import render, verify
 from engine.config import load
 from engine.local.cloud.aws import Execution
 from engine.local.cloud.cloud import Cloud, cloud
@@ -60,7 +60,7 @@ def demonstrate(directory: Path) -> bool:
             again = _execution(up, REQUEST)
             _show_trace(up.functions.trace[ran:], show)
         with show.step("Checksums of every table, computed in each database by itself"):
-            verified = [each.to_json() for each in anyio.run(partial(inspection.verify, load(up.settings), []))]
+            verified = [each.to_json() for each in anyio.run(partial(verify.verify, load(up.settings), []))]
             render.show_verification(verified, show.to)
     if again != ended or not all(each["ok"] for each in verified):
         return False
