@@ -38,9 +38,9 @@ output "kept_bucket" {
   value       = local.buckets.kept
 }
 
-output "stage_bucket" {
-  description = "Bucket of the external stage, where there is one; its prefix is files/."
-  value       = lookup(local.buckets, "stage", null)
+output "stage" {
+  description = "Of the external stage, where there is one: url and role_arn for the storage integration (terraform/snowflake)."
+  value       = one([for role in aws_iam_role.stage_reader : { url = "s3://${local.buckets.stage}/${local.stage_prefix}/", role_arn = role.arn }])
 }
 
 output "roles" {

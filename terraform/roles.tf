@@ -332,3 +332,50 @@ resource "aws_iam_role_policy" "chat" {
     }]
   })
 }
+
+# --- Snowflake, where it reads files from a bucket of ours ------------------------------------------------------
+
+resource "aws_iam_role" "stage_reader" {
+  count = var.stage == null ? 0 : 1
+
+  name        = "${local.name}-stage-reader"
+  description = "Snowflake's storage integration: reads staged files, and nothing else"
+  assume_role_policy = jsonencode({ # without a reader this account, whose own policies let nobody in
+    Version = "2012-10-17"
+    Statement = [merge(
+      { Effect = "Allow", Action = "sts:AssumeRole", Principal = { AWS = try(var.stage.reader.user_arn, local.root) } },
+      try({ Condition = { StringEquals = { "sts:ExternalId" = var.stage.reader.external_id } } }, {}),
+    )]
+  })
+}
+
+resource "aws_iam_role_policy" "stage_reader" {
+  count = var.stage == null ? 0 : 1
+
+  name = "does"
+  role = aws_iam_role.stage_reader[0].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Find"
+        Effect   = "Allow"
+        Action   = ["s3:GetBucketLocation", "s3:ListBucket"]
+        Resource = local.bucket_arns.stage
+      },
+      {
+        Sid      = "Read"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = "${local.bucket_arns.stage}/${local.stage_prefix}/*"
+      },
+      {
+        Sid       = "Decrypt"
+        Effect    = "Allow"
+        Action    = "kms:Decrypt"
+        Resource  = aws_kms_key.data.arn
+        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.${local.dns_suffix}" } }
+      },
+    ]
+  })
+}

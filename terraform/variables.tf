@@ -205,13 +205,20 @@ variable "retention" {
 }
 
 variable "stage" {
-  description = "Where staged files wait: null for Snowflake's internal stage, else a bucket that is made here for the storage integration of that name (docs/external-stage.md)."
-  type        = object({ storage_integration = string })
-  default     = null
+  description = "Where staged files wait: null for Snowflake's internal stage, else a bucket that is made here for the storage integration of that name (docs/external-stage.md). reader, from DESC INTEGRATION once it is made: STORAGE_AWS_IAM_USER_ARN and STORAGE_AWS_EXTERNAL_ID; until then the role that it names lets nobody in."
+  type = object({
+    storage_integration = string
+    reader              = optional(object({ user_arn = string, external_id = string }))
+  })
+  default = null
 
   validation {
     condition     = var.stage == null ? true : can(regex("^[A-Za-z_][A-Za-z0-9_$]*$", var.stage.storage_integration))
     error_message = "stage: storage_integration is the name of an integration."
+  }
+  validation {
+    condition     = try(var.stage.reader, null) == null ? true : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:user/.+$", var.stage.reader.user_arn)) && length(var.stage.reader.external_id) > 0
+    error_message = "stage: reader has the ARN of Snowflake's user, arn:aws:iam::...:user/..., and an external id."
   }
 }
 

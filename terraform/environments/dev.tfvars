@@ -10,7 +10,7 @@ vpc = {
   route_table_ids = ["rtb-0a1b2c3d4e5f60711"]
   endpoints       = { dynamodb = "", s3 = "", sts = "sg-0a1b2c3d4e5f60713" }
 }
-aurora    = { security_group_id = "sg-0a1b2c3d4e5f60714" }
+aurora    = { security_group_id = "sg-0a1b2c3d4e5f60714", rds_iam = ["cluster-ABCDEFGHIJKLMNOP/borealis"] }
 snowflake = { stage_bucket = "sfc-va-ds1-customer-stage" }
 vault     = { address = "https://vault.dev.example.com:8200", security_group_id = "sg-0a1b2c3d4e5f60715" }
 

@@ -21,7 +21,10 @@ vault = { address = "https://vault.example.com", outside = true }
 workers   = 16
 functions = { worker = { concurrency = 32 }, scheduled = { concurrency = 8 }, snapshot = { concurrency = 4 } }
 
-alerts = { emails = ["data-platform@example.com"] }
+alerts = {
+  emails = ["data-platform@example.com"]
+  slack  = { workspace = "T0123ABCD", channel = "C0123ABCD" }
+}
 
 schedules = {
   orders  = { expression = "rate(15 minutes)", group = "orders", missed_after_minutes = 40 }

@@ -20,6 +20,9 @@ snowflake = {
 }
 vault = { address = "https://vault.staging.example.com:8200", cidrs = ["10.9.4.0/24"] }
 
+# Rows wait in a bucket of this account rather than in Snowflake's.
+stage = { storage_integration = "BOREALIS_S3_STAGING" }
+
 alerts = { emails = ["data-platform@example.com"] }
 
 schedules = {

@@ -88,6 +88,26 @@ run "a_stage_of_ours_has_its_bucket_its_rights_and_its_settings" {
   }
 }
 
+run "snowflake_alone_reads_a_stage_of_ours" {
+  command = apply
+  variables { stage = { storage_integration = "BOREALIS_S3", reader = { user_arn = "arn:aws:iam::210987654321:user/abc1-b-self1234", external_id = "ACME_SFCRole=1" } } }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.stage_reader[0].assume_role_policy).Statement[0].Principal.AWS == "arn:aws:iam::210987654321:user/abc1-b-self1234" && jsondecode(aws_iam_role.stage_reader[0].assume_role_policy).Statement[0].Condition.StringEquals["sts:ExternalId"] == "ACME_SFCRole=1"
+    error_message = "its user, with its external id"
+  }
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.stage_reader[0].policy, "s3:Put") && !strcontains(aws_iam_role_policy.stage_reader[0].policy, "s3:Delete")
+    error_message = "it only reads"
+  }
+}
+
+run "a_reader_that_is_no_user" {
+  command = plan
+  variables { stage = { storage_integration = "BOREALIS_S3", reader = { user_arn = "arn:aws:iam::210987654321:root", external_id = "x" } } }
+  expect_failures = [var.stage]
+}
+
 run "a_login_without_a_password_is_a_right" {
   command = plan
   variables { aurora = { rds_iam = ["cluster-ABCDEFGHIJKLMNOP/borealis"] } }
