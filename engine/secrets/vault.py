@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -90,7 +91,8 @@ class Vault:
     def reads(self, path: str, since: float) -> list[Read]:
         """By which reads its secret is known: those since then, and the last one before, which may still be in use."""
         reads = list(self._reads.get(path, ()))
-        return [read for read, later in zip(reads, [*reads[1:], None], strict=True) if not later or later.at >= since]
+        since_then = [read for read, later in pairwise(reads) if later.at >= since]
+        return [*since_then, *reads[-1:]]
 
     async def version(self) -> str:
         """The server's version, once it is unsealed and we are logged in."""

@@ -196,3 +196,7 @@ async def test_nothing_secret_stands_in_a_repr(bao, with_token):
     secret = await vault.read("kv/aurora")
     assert "first" not in repr(secret)
     assert token not in repr(vault) + repr(vault._settings) + repr(vars(vault))
+
+
+async def test_a_path_that_was_never_read_has_no_reads(with_token):
+    assert with_token().reads("kv/aurora", 0) == []
