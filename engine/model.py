@@ -122,6 +122,8 @@ class Field:
     """The same text computed by the target from its own column (quoted as \"NAME\"); None where excluded."""
     on_loss: OnLoss = "error"
     losses: tuple[Loss, ...] = ()
+    watched: str = ""
+    """A cheaper `select`, for what is spooled with a watch for long numbers (engine.spool.Watch); "": there is none."""
 
 
 @dataclass(frozen=True, slots=True)

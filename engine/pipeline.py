@@ -34,7 +34,7 @@ from engine.retrying import retrying
 from engine.source.connection import Connection, Translated
 from engine.source.readers import READERS
 from engine.source.snapshot import Snapshot
-from engine.spool import SpoolSettings, spool
+from engine.spool import LossPossibleError, SpoolSettings, spool
 from engine.sql import source as source_sql
 from engine.tasks import Unwrapped
 from engine.telemetry import span
@@ -118,6 +118,8 @@ class Pipeline:
     retries: int = 0
     _assembly: Assembly = field(default_factory=Assembly)
     _waiting: list[Chunk] = field(default_factory=list)
+    _watching: bool = True
+    """Rows are read as `Field.watched`: until something in them looks as if it might be lost."""
     _reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _attempt_of: str = field(default_factory=lambda: token_hex(2))
     _attempts: Iterator[int] = field(default_factory=itertools.count)
@@ -168,11 +170,13 @@ class Pipeline:
                     with attempt:
                         self.retries += attempt.num > 1
                         while not await self._read_chunk(chunk, ready):
-                            self.retries += 1
+                            pass
                 self.deadline.was_read(chunk.bytes_estimate, monotonic() - began)
 
     async def _read_chunk(self, chunk: Chunk, ready: MemoryObjectSendStream[StagedFile]) -> bool:
-        """False where its statements were cancelled and shorter ones may not be: what it wrote is of no use then."""
+        """False where what it wrote is of no use, and other statements may do: shorter ones after one was cancelled, or
+        those that look for losses.
+        """
         governor, leaf = self.snapshot.governor, self.plan.table.leaves[chunk.leaf]
         pieces = cut(chunk, leaf, governor.statement_bytes)
         try:
@@ -180,9 +184,13 @@ class Pipeline:
                 count, size, losses = await self._read_pieces(connection, chunk, pieces, ready)
         except BaseException as error:
             self._assembly.dropped(chunk.id)
+            if isinstance(error, LossPossibleError):
+                self._watching = False
+                return False
             if isinstance(error, SourceError) and error.code in ("cancelled", "conflict"):
                 governor.shorten(pieces[0].bytes_estimate)
                 if error.code == "cancelled" and len(cut(chunk, leaf, governor.statement_bytes)) > len(pieces):
+                    self.retries += 1
                     return False
             raise
         self._assembly.read(chunk.id, count, size, losses)
@@ -193,17 +201,19 @@ class Pipeline:
         self, connection: Connection, chunk: Chunk, pieces: Sequence[Chunk], ready: MemoryObjectSendStream[StagedFile]
     ) -> tuple[int, int, tuple[LossCount, ...]]:
         """One after another into the files of their chunk: rows, bytes of CSV, losses."""
-        read = READERS[self.plan.reader]
+        read, fields = READERS[self.plan.reader], self.plan.fields
+        if watched := self._watching and any(field.watched for field in fields):
+            fields = tuple(replace(field, select=field.watched or field.select) for field in fields)
         doing = f"cannot read chunk {chunk.id} of {len(self.plan.chunks)} of {self.plan.table.label}"
         name = f"{self.run_id}-c{chunk.id}-{self._attempt_of}{next(self._attempts)}"
         path = f"{self.target.folder(self.run_id)}/{name}"
         count, losses = 0, Counter[tuple[str, str]]()
-        settings = replace(self.settings, waiting=partial(self.phases.clocked, "wait"))
+        settings = replace(self.settings, watched=watched, waiting=partial(self.phases.clocked, "wait"))
         with self.phases.timed("read"), Translated(doing), Unwrapped():
             async with spool(settings, self.tokens, chunk.id, path, partial(self._announce, ready)) as writer:
                 for piece in pieces:
                     rows = source_sql.rows_of(self.plan, piece)
-                    count += await read(connection, self.plan.fields, rows, writer)
+                    count += await read(connection, fields, rows, writer)
                     if self.plan.counts_losses:
                         losses.update(await self._losses(connection, rows))
         return count, writer.bytes_written, tuple((*lost, rows) for lost, rows in losses.items())

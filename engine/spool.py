@@ -20,12 +20,16 @@ import zstandard
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from isal import isal_zlib
 
+from engine.errors import BorealisError
 from engine.model import SUFFIXES, StagedFile
 from engine.stage.port import Sink, Sinks
+from engine.typemap.losses import DIGITS_LONG, TEXT_BYTES_MAX
 
 BLOCK_BYTES = 2**20
 """Large enough that a hop to a thread (about 0.1 ms) is lost beside its compression (2 ms)."""
 GZIP_WBITS = 31
+LONG = b"0" * DIGITS_LONG
+_DIGITS = bytes(b"0"[0] if byte in b"0123456789." else b" "[0] for byte in range(256))
 
 
 class Compressor(Protocol):
@@ -49,6 +53,32 @@ class SpoolSettings:
     level: int = 1
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
     """Around each wait for a sink whose bytes leave as they come."""
+    watched: bool = False
+    """The rows are of `Field.watched`: what may be lost in them raises LossPossibleError."""
+
+
+class LossPossibleError(BorealisError):
+    """A row may hold a JSON number or text too long for the target: its SELECT has to find out."""
+
+    def __init__(self) -> None:
+        super().__init__("a value may have no exact form in the target")
+
+
+class Watch:
+    """Looks through the blocks of a file for what numbers too long for the target look like, wherever it stands.
+
+    0.9 ms a MiB, where a regular expression over each JSON value took the source 10 times as long.
+    """
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def look(self, block: bytes) -> None:
+        """Raises LossPossibleError."""
+        digits = block.translate(_DIGITS)
+        if LONG in digits or LONG in self._tail + digits[: DIGITS_LONG - 1]:
+            raise LossPossibleError
+        self._tail = digits[1 - DIGITS_LONG :]
 
 
 FileReady = Callable[[StagedFile], Awaitable[None]]
@@ -70,6 +100,8 @@ class Spool:
     async def write(self, rows: bytes) -> None:
         """Adds whole rows. Waits while the block before is still being compressed."""
         self.bytes_written += len(rows)
+        if self._settings.watched and len(rows) > TEXT_BYTES_MAX:
+            raise LossPossibleError
         view = memoryview(rows)
         while self._file_bytes + len(view) >= self._settings.file_bytes_max:
             cut = _row_end(view, max(0, self._settings.file_bytes_max - self._file_bytes))
@@ -160,13 +192,13 @@ async def _file(
     settings: SpoolSettings, chunk: int, path: str, block: Block, blocks: MemoryObjectReceiveStream[Block]
 ) -> StagedFile | None:
     """The file that begins with the block; None where the stream ended before the file did."""
-    packer = compressor(settings.codec, settings.level)
+    packer, watch = compressor(settings.codec, settings.level), Watch() if settings.watched else None
     rows_bytes = file_bytes = 0
     async with settings.sinks.open(path) as sink:
         while True:
             rows, last = block
             rows_bytes += sum(map(len, rows))
-            file_bytes += await anyio.to_thread.run_sync(_pack, packer, rows, last, sink)
+            file_bytes += await anyio.to_thread.run_sync(_pack, watch, packer, rows, last, sink)
             with settings.waiting():
                 await sink.drain()
             if last:
@@ -180,9 +212,12 @@ async def _file(
     return StagedFile(chunk, path.rpartition("/")[2], sink.path, rows_bytes, file_bytes)
 
 
-def _pack(packer: Compressor, rows: list[bytes | memoryview], last: bool, sink: Sink) -> int:
+def _pack(watch: Watch | None, packer: Compressor, rows: list[bytes | memoryview], last: bool, sink: Sink) -> int:
     """Returns how many bytes went to the sink."""
-    data = packer.compress(b"".join(rows))
+    block = b"".join(rows)
+    if watch is not None:
+        watch.look(block)
+    data = packer.compress(block)
     if last:
         data += packer.flush()
     sink.add(data)

@@ -139,6 +139,7 @@ def _field(column: Column, rule: Rule, guard: Guard | None, on_loss: OnLoss) -> 
         target=target,
         target_type=rule.target,
         select=_select(column, rule, guard, on_loss),
+        watched=_select(column, rule, guard.watched, on_loss) if guard and on_loss == "error" and guard.watched else "",
         quoted=rule.quoted,
         load=rule.load,
         canonical_source=form.source.replace("{}", exact) if form else None,

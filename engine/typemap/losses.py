@@ -31,6 +31,8 @@ class Guard:
     """Losses like the others, that the target refuses by itself: under `error` the select does not look for them."""
     kept_as_text: bool = True
     """The policy `text` can keep the value: it is not lost for its size."""
+    watched: Guard | None = None
+    """What is left to the select where the reader of the rows looks for long numbers; None: all of this guard."""
 
     @property
     def found(self) -> str:
@@ -101,7 +103,10 @@ def size(bytes_max: int) -> Guard:
 # The target keeps a JSON number as NUMBER if it has at most 38 digits, 37 of them decimals, and no exponent; any other
 # becomes a double, which is a loss unless that double prints the same number.
 
-_LONG = "[0-9.]{39}"
+UNGUARDED = Guard("true", (), raises=None)
+DIGITS_LONG = 39
+"""A number that is lost, and has no exponent, has so many digits, its point counted, or more."""
+_LONG = f"[0-9.]{{{DIGITS_LONG}}}"
 _LONG_OR_EXPONENT = r"[0-9.]{16}(?:[0-9.]{23}|[eE])|[0-9][eE][-+]?[0-9]{3,}\s*(?:[],}]|$)"
 """Of exponents those that a double may not hold: of three digits, or after sixteen. Bytes in hex rarely look so."""
 _ESCAPED = literal(r"\\")
@@ -176,11 +181,12 @@ def json(text: str, written: Written, *, is_json: bool) -> Guard | None:
         tests.append(_ESCAPES_KEPT)
         losses += _ESCAPES_LOST
     seen = literal(_LONG_OR_EXPONENT if written.verbatim else _LONG)
-    short = "" if written.verbatim else "octet_length(x) < 39 OR "  # no room for what would be lost
+    short = "" if written.verbatim else f"octet_length(x) < {DIGITS_LONG} OR "  # no room for what would be lost
     tests.append(f"({short}x !~ {seen} OR NOT {_DIGITS})")
     losses.append(("digits", f"(x ~ {seen} AND {_DIGITS})"))
+    watched = None if written.verbatim else UNGUARDED
     refused = (("duplicate", _DUPLICATE if is_json else _DUPLICATE_BEFORE_16),) if written.verbatim else ()
-    return Guard(" AND ".join(tests), tuple(losses), "int4::text", text, refused)
+    return Guard(" AND ".join(tests), tuple(losses), "int4::text", text, refused, watched=watched)
 
 
 def bounds(inner: Guard | None, *, nested: bool) -> Guard:
@@ -188,4 +194,6 @@ def bounds(inner: Guard | None, *, nested: bool) -> Guard:
     outer = NESTED_BOUNDS if nested else BOUNDS
     if inner is None:
         return outer
-    return replace(inner, exact=f"{outer.exact} AND {inner.exact}", losses=(*outer.losses, *inner.losses))
+    watched = inner.watched and outer
+    exact, losses = f"{outer.exact} AND {inner.exact}", (*outer.losses, *inner.losses)
+    return replace(inner, exact=exact, losses=losses, watched=watched)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.errors import BorealisError
 from engine.model import StagedFile
-from engine.spool import BLOCK_BYTES, SpoolSettings, spool
+from engine.spool import BLOCK_BYTES, LossPossibleError, SpoolSettings, spool
 from engine.stage.disk import DiskSinks
 from engine.tasks import Unwrapped
 
@@ -114,3 +114,23 @@ async def test_a_full_disk_names_the_directory_and_the_setting(tmp_path):
         async with spool(SpoolSettings(DiskSinks(tmp_path), 2**30), anyio.Semaphore(1), 1, "c1", ready) as writer:
             await writer.write(b"x\n" * BLOCK_BYTES)
     assert caught.value.code == "disk"
+
+
+@pytest.mark.parametrize("before", [BLOCK_BYTES - 39, BLOCK_BYTES - 20, BLOCK_BYTES - 1, BLOCK_BYTES, 100])
+async def test_a_long_number_is_seen_wherever_a_block_ends(tmp_path, before):
+    watched = {"watched": True, "file_bytes_max": 4 * BLOCK_BYTES}
+    text = b"x" * (before - 1) + b"-"
+    for digits in (38, 39):
+        spooling = spooled(tmp_path, [text + b"1" * digits + b"x" * BLOCK_BYTES + b"\n"], **watched)
+        if digits < 39:
+            assert len(await spooling) == 1
+        else:
+            with pytest.raises(LossPossibleError), Unwrapped():
+                await spooling
+
+
+async def test_rows_longer_than_a_text_may_be_are_told_when_watched(tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.spool.TEXT_BYTES_MAX", 1000)
+    await spooled(tmp_path, [row_of(["x" * 2000])])
+    with pytest.raises(LossPossibleError), Unwrapped():
+        await spooled(tmp_path, [row_of(["x" * 2000])], watched=True)

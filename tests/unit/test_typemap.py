@@ -263,6 +263,26 @@ def test_an_array_without_long_numbers_is_only_asked_for_its_bounds():
     )
 
 
+@pytest.mark.parametrize(
+    ("type_ref", "watched"),
+    [
+        (ref("jsonb"), '("c")::text'),
+        (array(ref("int4")), ""),
+        (ref("json"), ""),  # exponents and escapes are not looked for
+        (ref("text"), ""),
+    ],
+)
+def test_what_is_watched_is_selected_without_looking_for_long_numbers(type_ref, watched):
+    assert field(type_ref).watched == watched
+    assert field(type_ref, "null").watched == ""
+
+
+def test_watched_arrays_are_still_asked_for_their_bounds():
+    bare = field(array(ref("int4"))).select
+    assert field(array(ref("jsonb"))).watched == bare
+    assert field(array(ref("jsonb"))).select != bare
+
+
 def test_duplicate_keys_are_looked_for_as_the_server_can():
     for version, words in ((150013, "x::jsonb"), (160000, "IS NOT JSON")):
         assert words not in field(ref("json"), version=version).select  # the target refuses it by itself
