@@ -29,7 +29,7 @@ test: setup ## every test but those of Terraform and of the workflows
 check: setup ## lint, format, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy engine handlers package
+	$(BIN)/mypy engine handlers package delivery
 	$(BIN)/python -m pytest -q tests/unit/test_house.py
 
 check-terraform: setup $(SCANNERS)/.installed ## the infrastructure: formats, plans, rights, faults, scanners

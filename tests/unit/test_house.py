@@ -139,13 +139,16 @@ def test_a_driver_lives_in_one_place(driver):
     ]
 
 
-@pytest.mark.parametrize("path", sources("engine", "handlers", "package", "benchmarks", "tests"), ids=name_of)
+EVERYWHERE = ("engine", "handlers", "package", "delivery", "benchmarks", "tests")
+
+
+@pytest.mark.parametrize("path", sources(*EVERYWHERE), ids=name_of)
 def test_a_file_fits_in_the_head(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= LINES_MAX
 
 
-@pytest.mark.parametrize("path", sources("engine", "handlers", "package", "benchmarks"), ids=name_of)
+@pytest.mark.parametrize("path", sources("engine", "handlers", "package", "delivery", "benchmarks"), ids=name_of)
 def test_a_module_says_what_it_is(path):
     assert ast.get_docstring(tree_of(path))
 
@@ -158,12 +161,9 @@ def test_concurrency_is_a_task_group(path):
 
 
 def test_names_say_more_than_that_something_helps():
-    files = [path.stem for path in sources("engine", "handlers", "package", "benchmarks", "tests")]
+    files = [path.stem for path in sources(*EVERYWHERE)]
     classes = [
-        node.name
-        for path in sources("engine", "handlers", "package", "benchmarks", "tests")
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.ClassDef)
+        node.name for path in sources(*EVERYWHERE) for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)
     ]
     empty_words = ("util", "helper", "common", "manager")
     assert not [name for name in files + classes if any(word in name.lower() for word in empty_words)]
