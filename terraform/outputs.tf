@@ -3,11 +3,6 @@ output "functions" {
   value       = { for key, function in local.functions : key => function.arn }
 }
 
-output "function_roles" {
-  description = "ARNs of the functions' roles, by key: who logs in to Vault (terraform/vault: principals)."
-  value       = { for key, role in aws_iam_role.function : key => role.arn }
-}
-
 output "state_machine" {
   description = "ARN of the state machine: aws.state_machine."
   value       = local.state_machine_arn

@@ -10,10 +10,10 @@ output "settings" {
   }
 }
 
-output "storage_integration" {
-  description = "Who Snowflake is when it assumes the role of the integration, for that role's trust."
+output "stage_reader" {
+  description = "Who Snowflake is when it reads an external stage: stage.reader of the main configuration."
   value = var.storage_integration == null ? null : {
-    iam_user_arn = snowflake_storage_integration_aws.main[0].describe_output[0].iam_user_arn
-    external_id  = snowflake_storage_integration_aws.main[0].describe_output[0].external_id
+    user_arn    = snowflake_storage_integration_aws.main[0].describe_output[0].iam_user_arn
+    external_id = snowflake_storage_integration_aws.main[0].describe_output[0].external_id
   }
 }

@@ -101,7 +101,7 @@ variable "network" {
 }
 
 variable "storage_integration" {
-  description = "Only with an external stage (docs/external-stage.md): name of the integration, stage.storage_integration; role_arn that Snowflake assumes; url of the bucket and prefix."
+  description = "Only with an external stage (docs/external-stage.md): name of the integration, stage.storage_integration; role_arn that Snowflake assumes and url of bucket and prefix, output stage of the main configuration."
   type        = object({ name = string, role_arn = string, url = string })
   default     = null
 

@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "principals" {
-  description = "ARNs of the roles of the functions, the values of output function_roles of the main configuration: of roles, not of their sessions."
+  description = "ARNs of the roles of the functions, the values of output roles of the main configuration: of roles, not of their sessions."
   type        = set(string)
 
   validation {

@@ -34,7 +34,7 @@ def planned(sides):
 
 
 def test_the_role_has_the_rights_that_are_documented_and_no_other(planned):
-    granted = _granted(planned["snowflake", "staging"]["root_module"]["resources"])
+    granted = _granted(planned["snowflake", "prod"]["root_module"]["resources"])
     assert granted == {(right, place) for right, place, _ in _documented()}
 
 
@@ -51,6 +51,15 @@ def test_the_configuration_names_what_is_made_in_snowflake(planned, environment)
     assert target.get("state_schema", "BOREALIS") == settings["state_schema"]
 
 
+def test_snowflake_reads_the_bucket_of_the_functions_by_the_role_that_lets_it_in(planned, every):
+    rendered, resources = every["staging"], planned["snowflake", "staging"]["root_module"]["resources"]
+    (made,) = [each["values"] for each in resources if each["type"] == "snowflake_storage_integration_aws"]
+    environment = rendered.one('aws_lambda_function.this["worker"]')["environment"][0]["variables"]
+    assert made["name"] == environment["BOREALIS_STAGE__STORAGE_INTEGRATION"]
+    assert made["storage_allowed_locations"] == [environment["BOREALIS_STAGE__URL"].rstrip("/") + "/"]
+    assert made["storage_aws_role_arn"] == rendered.one("aws_iam_role.stage_reader[0]")["arn"]
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_configuration_names_what_is_made_in_vault(planned, every, environment):
     config, outputs = _configuration(environment), planned["vault", environment]["outputs"]
@@ -59,7 +68,8 @@ def test_the_configuration_names_what_is_made_in_vault(planned, every, environme
         name: settings[name] for name in (*config["vault"], "region")
     }
     assert "server_id" in config["vault"], "Vault refuses a login that does not name it"
-    assert {config["source"]["vault"], config["target"]["vault"]} == set(outputs["paths"]["value"])
+    paths = {config[side]["vault"] for side in ("source", "target") if "vault" in config[side]}
+    assert paths == set(outputs["paths"]["value"])
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

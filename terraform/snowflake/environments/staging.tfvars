@@ -18,3 +18,9 @@ network = {
   endpoints       = ["vpce-0a1b2c3d4e5f60718"]
   stage_endpoints = ["vpce-0a1b2c3d4e5f60719"]
 }
+
+storage_integration = {
+  name     = "BOREALIS_S3_STAGING"
+  role_arn = "arn:aws:iam::123456789012:role/borealis-staging-stage-reader"
+  url      = "s3://borealis-staging-stage-123456789012-us-east-1/files/"
+}

@@ -11,8 +11,3 @@ principals = [
 
 auth = { server_id = "vault.dev.example.com", region = "us-east-1" }
 kv   = { paths = ["borealis/dev/snowflake"] }
-
-database = {
-  host = "shop.cluster-abcdefghijkl.us-east-1.rds.amazonaws.com"
-  name = "shop"
-}
