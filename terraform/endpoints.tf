@@ -235,7 +235,7 @@ resource "aws_route53_record" "stage" {
   type    = "A"
 
   alias {
-    name                   = aws_vpc_endpoint.stage[0].dns_entry[0].dns_name
+    name                   = replace(aws_vpc_endpoint.stage[0].dns_entry[0].dns_name, "*", "\\052") # as Route 53 gives it back
     zone_id                = aws_vpc_endpoint.stage[0].dns_entry[0].hosted_zone_id
     evaluate_target_health = false
   }
