@@ -131,41 +131,36 @@ resource "aws_vpc_endpoint" "interface" {
 
 # --- Snowflake PrivateLink ------------------------------------------------------------------------------------------
 
-locals {
-  # 80 is for OCSP: the connector asks Snowflake's cache of answers there whether a certificate was revoked.
-  snowflake_ports = toset(["80", "443"])
-  snowflake_group = local.privatelink ? aws_security_group.snowflake[0].id : var.snowflake.security_group_id
-}
-
 resource "aws_security_group" "snowflake" {
   count = local.privatelink ? 1 : 0
 
   name        = "${local.name}-snowflake"
-  description = "Endpoint of Snowflake PrivateLink of ${local.name}: HTTPS and OCSP from the functions"
+  description = "Endpoint of Snowflake PrivateLink of ${local.name}: HTTPS from the functions"
   vpc_id      = local.vpc_id
   tags        = { Name = "${local.name}-snowflake" }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "snowflake" {
-  for_each = local.privatelink ? local.snowflake_ports : toset([])
+  count = local.privatelink ? 1 : 0
 
   security_group_id            = aws_security_group.snowflake[0].id
   description                  = "Functions"
   referenced_security_group_id = aws_security_group.function.id
   ip_protocol                  = "tcp"
-  from_port                    = tonumber(each.key)
-  to_port                      = tonumber(each.key)
+  from_port                    = 443
+  to_port                      = 443
 }
 
+# Not 80, which Snowflake's pages name for OCSP: connector 5 asks nobody whether a certificate was revoked unless it is told to.
 resource "aws_vpc_security_group_egress_rule" "snowflake" {
-  for_each = local.snowflake_outside ? toset([]) : local.snowflake_ports
+  count = local.snowflake_outside ? 0 : 1
 
   security_group_id            = aws_security_group.function.id
   description                  = "Snowflake by PrivateLink"
-  referenced_security_group_id = local.snowflake_group
+  referenced_security_group_id = local.privatelink ? aws_security_group.snowflake[0].id : var.snowflake.security_group_id
   ip_protocol                  = "tcp"
-  from_port                    = tonumber(each.key)
-  to_port                      = tonumber(each.key)
+  from_port                    = 443
+  to_port                      = 443
 }
 
 resource "aws_vpc_endpoint" "snowflake" {

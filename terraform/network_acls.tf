@@ -7,19 +7,17 @@ locals {
   replies = [1024, 65535]
   private = values(local.private_cidrs)
 
-  endpoint_ports = concat([443], local.privatelink ? [80] : [])
-  vault_ports    = local.vault_port == null || local.vault_port == 443 ? [] : [local.vault_port]
-  nat_ports      = distinct(concat(local.vault_outside ? [local.vault_port] : [], local.snowflake_outside ? [443] : []))
+  vault_ports = local.vault_port == null || local.vault_port == 443 ? [] : [local.vault_port]
+  nat_ports   = distinct(concat(local.vault_outside ? [local.vault_port] : [], local.snowflake_outside ? [443] : []))
 
   acl_rules = !local.vpc_made ? {} : {
     private = {
       in = concat(
-        [for port in local.endpoint_ports : { ports = [port, port], cidrs = local.private }], # from functions in any zone
-        [{ ports = local.replies, cidrs = local.anybody }],                                   # S3 and DynamoDB answer from public addresses
+        [{ ports = [443, 443], cidrs = local.private }],    # endpoints, from functions in any zone
+        [{ ports = local.replies, cidrs = local.anybody }], # S3 and DynamoDB answer from public addresses
       )
       out = concat(
         [{ ports = [443, 443], cidrs = local.anybody }],
-        [for port in local.endpoint_ports : { ports = [port, port], cidrs = local.private } if port != 443],
         [{ ports = [var.aurora.port, var.aurora.port], cidrs = local.inside }],
         [for port in local.vault_ports : { ports = [port, port], cidrs = local.vault_outside ? local.anybody : local.inside }],
         [{ ports = local.replies, cidrs = local.private }],

@@ -329,9 +329,9 @@ variable "snowflake" {
     The way to Snowflake. stage_bucket: bucket of its internal stage, the first part of privatelink-internal-stage in
     SYSTEM$GET_PRIVATELINK_CONFIG, or of a STAGE host in SYSTEM$ALLOWLIST; large results are fetched there with any stage.
     With PrivateLink (Business Critical): service_name is privatelink-vpce-id, hosts are the host names of
-    privatelink-account-url, regionless-privatelink-account-url, privatelink-ocsp-url and its regionless one; stage_endpoint
-    false leaves the stage to the gateway endpoint of S3. Where the VPC has an endpoint and its names already:
-    security_group_id of that endpoint instead. With neither Snowflake is reached over the internet, by NAT.
+    privatelink-account-url and regionless-privatelink-account-url; stage_endpoint false leaves the stage to the gateway
+    endpoint of S3. Where the VPC has an endpoint and its names already: security_group_id of that endpoint instead. With
+    neither Snowflake is reached over the internet, by NAT.
   EOT
   type = object({
     stage_bucket      = string

@@ -12,7 +12,6 @@ snowflake = {
   hosts = [
     "cd67890.us-east-1.privatelink.snowflakecomputing.com",
     "acme-analytics.privatelink.snowflakecomputing.com",
-    "ocsp.cd67890.us-east-1.privatelink.snowflakecomputing.com",
   ]
 }
 vault = { address = "https://vault.example.com", outside = true }

@@ -15,7 +15,6 @@ snowflake = {
   hosts = [
     "ab12345.us-east-1.privatelink.snowflakecomputing.com",
     "acme-staging.privatelink.snowflakecomputing.com",
-    "ocsp.ab12345.us-east-1.privatelink.snowflakecomputing.com",
   ]
 }
 vault = { address = "https://vault.staging.example.com:8200", cidrs = ["10.9.4.0/24"] }

@@ -19,7 +19,7 @@ variables {
   snowflake = {
     service_name = "com.amazonaws.vpce.us-east-1.vpce-svc-0a1b2c3d4e5f60718"
     stage_bucket = "sfc-va-ds1-customer-stage"
-    hosts        = ["acme-dev.privatelink.snowflakecomputing.com", "ocsp.acme-dev.privatelink.snowflakecomputing.com"]
+    hosts        = ["ab12345.us-east-1.privatelink.snowflakecomputing.com", "acme-dev.privatelink.snowflakecomputing.com"]
   }
 }
 
@@ -136,8 +136,8 @@ run "private_link_has_its_names_and_the_stage_one_of_its_own" {
     error_message = "a zone of that name alone: one of s3.us-east-1.amazonaws.com would hide all other buckets"
   }
   assert {
-    condition     = toset(values(aws_vpc_security_group_ingress_rule.snowflake)[*].from_port) == toset([80, 443])
-    error_message = "HTTPS and OCSP"
+    condition     = aws_vpc_security_group_ingress_rule.snowflake[0].from_port == 443 && aws_vpc_security_group_ingress_rule.snowflake[0].to_port == 443
+    error_message = "HTTPS and nothing else"
   }
 }
 
@@ -223,7 +223,7 @@ run "an_endpoint_of_snowflake_that_is_there_is_used" {
   variables { snowflake = { stage_bucket = "sfc-va-ds1-customer-stage", security_group_id = "sg-0a1b2c3d4e5f60717" } }
 
   assert {
-    condition     = aws_vpc_security_group_egress_rule.snowflake["443"].referenced_security_group_id == "sg-0a1b2c3d4e5f60717" && length(aws_vpc_endpoint.snowflake) + length(aws_nat_gateway.main) == 0
+    condition     = aws_vpc_security_group_egress_rule.snowflake[0].referenced_security_group_id == "sg-0a1b2c3d4e5f60717" && length(aws_vpc_endpoint.snowflake) + length(aws_nat_gateway.main) == 0
     error_message = "by its security group, and not by NAT"
   }
 }
