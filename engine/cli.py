@@ -1,4 +1,4 @@
-"""The command line: `borealis demo, check, plan, run, verify, status, replay, warehouse`.
+"""The command line: `borealis demo, check, plan, run, verify, status, rollback, replay, warehouse`.
 
 Results go to standard output, as tables or with --json as one object; progress and failures go to standard error.
 Exit codes: 0 all that was asked for is COMPLETE, 3 PARTIAL, 1 failure, 2 bad configuration or usage, 130 interrupted.
@@ -281,6 +281,26 @@ def status(names: Names = None, *, config: ConfigFile = None, as_json: AsJson = 
         _print_json({"status": "COMPLETE", "tables": rows})
     else:
         render.show_status(rows, render.console())
+    return COMPLETE
+
+
+@command
+def rollback(
+    name: Annotated[str, typer.Argument(metavar="TABLE", help="schema.table.")],
+    *,
+    config: ConfigFile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be put back; nothing changes.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Put back what the last swap of a table replaced, with its watermark."""
+    configured = _configured(config)
+    from engine import rollback as rolling
+
+    done = _await(rolling.roll_back, configured, name, dry_run=dry_run).to_json()
+    if as_json:
+        _print_json({"status": "COMPLETE", "dry_run": dry_run, "tables": [done]})
+    else:
+        render.show_rows([done], render.console(), ("target_table", "undone_run_id", "age_h", "watermark", "note"))
     return COMPLETE
 
 

@@ -38,6 +38,12 @@ class Foresight:
         told = predict.predict(plan, self._own(plan.target_name), self.otherwise, self._means(plan.tuning.readers))
         return replace(plan, prediction=told.to_json())
 
+    def seen(self, target_name: str) -> int:
+        """The first transaction that the table's last whole run did not see; 0 where none is known."""
+        whole = (each for each in self._own(target_name) if each["status"] == "COMPLETE" and each.get("snapshot"))
+        last = next(whole, None)
+        return first_unseen(last["snapshot"]["id"]) if last else 0
+
     def _own(self, target_name: str) -> Sequence[Mapping[str, Any]]:
         return self.own.get(f"{self.config.target.schema_name}.{target_name}", ())
 
@@ -52,6 +58,11 @@ class Foresight:
             handover_s=min(HANDOVER_S_MAX, HANDOVER_SHARE * limit_s),
             memory_mb=function_memory_mb() or predict.MEMORY_MB,
         )
+
+
+def first_unseen(snapshot: str) -> int:
+    """Of `xmin:xmax:xip,...`, which only grows on one history of a server."""
+    return int(snapshot.split(":")[1])
 
 
 async def foresight(config: Config, state: State, targets: Collection[str], limit_s: float) -> Foresight:

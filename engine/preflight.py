@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from engine.config import Config, Resolved, TableOptions
 from engine.errors import RefusedError
-from engine.model import Column, Field, Mode, Table, Tuning
+from engine.foresight import Foresight, first_unseen
+from engine.model import Column, Field, Mode, Table
 from engine.plan import (
     Complete,
     Cursor,
@@ -85,9 +86,9 @@ class Preflight:
         snapshot: Snapshot,
         horizon: Horizon | None,
         streamed: frozenset[str],
-        tune: Callable[[str, int, Mode], Tuning],
+        known: Foresight,
     ) -> None:
-        self._tune = tune
+        self._known = known
         self._names = config.target
         self._snapshot = snapshot
         self._horizon = horizon
@@ -100,6 +101,8 @@ class Preflight:
             return self._plan(choice, "full", fields, (), None, notes)
         cursor, key = cursor_of(choice.table, choice.options.cursor or ""), self._key(choice)
         reasons = self._reload_reasons(choice, cursor, key, full)
+        if not reasons:
+            self._refuse_the_past(choice)
         low = None if reasons else choice.watermark.value
         window, notes = await self._window(choice, cursor, low)
         fields, mapped = await self._fields(choice, window)
@@ -146,6 +149,16 @@ class Preflight:
                 [f"{choice.label}: {reason}, and schema_changes is frozen; run with --full" for reason in reasons]
             )
         return reasons
+
+    def _refuse_the_past(self, choice: Choice) -> None:
+        """A source restored to an earlier time has new rows below the watermark, and lacks rows that are here."""
+        seen, now = self._known.seen(choice.target_name), first_unseen(self._snapshot.baton.identity)
+        if now < seen:
+            fault = (
+                f"{choice.label}: the source is at transaction {now}, the last run saw it at {seen}: it was restored "
+                "to an earlier time, or is another server; run with --full, or wait for a standby that is behind"
+            )
+            raise RefusedError([fault])
 
     async def _rebuild_reasons(self, choice: Choice, fields: tuple[Field, ...], cursor: Cursor) -> list[str]:
         """Why rows already at the target would be wrong if only changes were loaded."""
@@ -281,7 +294,7 @@ class Preflight:
         self._refuse_frozen(choice, evolution)
         publish = self._publish(choice, mode, evolution)
         whole_leaves = mode == "incremental" and window is not None and window.cursor.name in choice.table.indexed
-        tuning = self._tune(choice.target_name, choice.table.bytes_total, mode)
+        tuning = self._known.tuning(choice.target_name, choice.table.bytes_total, mode)
         chunks = split(choice.table, 2**62 if whole_leaves else tuning.chunk_bytes)
         plan = TablePlan(
             table=choice.table,

@@ -15,6 +15,7 @@ from engine.errors import GateError
 from engine.model import Field
 from engine.plan import TablePlan
 from engine.sql import target as sql
+from engine.sql.marks import forget_watermark, replaced_key
 from engine.sql.target import MergeOptions
 from engine.target.session import Result, Session
 from engine.target.snowflake import Target, TargetTable, Watermark, check_moved
@@ -56,39 +57,80 @@ async def publish(target: Target, publication: Publication) -> dict[str, int]:
 # --- swap -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A table of ours that takes the place of a target's, which then has its name; where there is none, it moves."""
+
+    target_name: str
+    target_key: str
+    label: str
+    landing: str
+    run_id: str
+    """In the mark of the table of ours."""
+    replaces: bool
+    was: Watermark
+    after: Watermark | None
+    """None: the table has no watermark."""
+
+
 async def _swap(target: Target, publication: Publication) -> None:
-    plan, names, after = publication.plan, target.names, publication.next_watermark
-    was = publication.watermark
+    plan, was = publication.plan, publication.watermark
+    replaces = publication.existing is not None
+    if replaces and was.value is not None:
+        await _keep_watermark(target, publication)
+    await exchange(
+        target,
+        Exchange(
+            plan.target_name, publication.target_key, plan.table.label, publication.landing, publication.run_id,
+            replaces, was, publication.next_watermark,
+        ),
+    )  # fmt: skip
+
+
+async def _keep_watermark(target: Target, publication: Publication) -> None:
+    """The watermark of the table that is about to be replaced, for a rollback to it."""
+    key = replaced_key(publication.target_key)
+    kept = replace(publication.watermark, pending_run_id=publication.run_id)
+    statements = [(forget_watermark(target.names), [key]), target.watermark_statement(key, Watermark(), kept)]
+    async for attempt in target.retrying():
+        with attempt:
+            async with target.sessions.session() as session:
+                await session.transaction(statements, doing="cannot keep the watermark of the table before")
+
+
+async def exchange(target: Target, change: Exchange) -> None:
+    """Once, however often it is tried: the watermark is pending before it, and the mark tells whether it happened."""
+    was, after = change.was, change.after
     if after is not None:
         pending = replace(
-            was, run_id=was.run_id or publication.run_id, version=was.version + 1, cursor=after.cursor, key=after.key,
-            pending_run_id=publication.run_id, pending_value=after.value,
+            was, run_id=was.run_id or change.run_id, version=was.version + 1, cursor=after.cursor, key=after.key,
+            pending_run_id=change.run_id, pending_value=after.value,
         )  # fmt: skip
         if was.cursor != after.cursor or was.key != after.key:
             pending = replace(pending, value=None)
-        await move_watermark(target, publication.target_key, was, pending)
+        await move_watermark(target, change.target_key, was, pending)
         was, after = pending, replace(after, version=pending.version + 1)
-    if publication.existing is None:
-        statement = sql.rename(names, publication.landing, plan.target_name)
+    if change.replaces:
+        statement = sql.swap(target.names, change.target_name, change.landing)
     else:
-        statement = sql.swap(names, plan.target_name, publication.landing)
+        statement = sql.rename(target.names, change.landing, change.target_name)
     first = True
     async for attempt in target.retrying():
         with attempt:
             async with target.sessions.session(fresh=not first) as session:
-                if first or not await _is_swapped(session, target, publication):
+                if first or not await _is_exchanged(session, target, change):
                     first = False
-                    await session.execute(statement, doing=f"cannot publish {plan.table.label}")
+                    await session.execute(statement, doing=f"cannot publish {change.label}")
     if after is not None:
-        await move_watermark(target, publication.target_key, was, after)
+        await move_watermark(target, change.target_key, was, after)
 
 
-async def _is_swapped(session: Session, target: Target, publication: Publication) -> bool:
+async def _is_exchanged(session: Session, target: Target, change: Exchange) -> bool:
     found = await session.execute(sql.select_tables(target.names), doing="cannot read the target's tables")
     return any(
-        TargetTable(row[1], True, False, row[4] or "", {}).run_id == publication.run_id
+        TargetTable(row[1], True, False, row[4] or "", {}).run_id == change.run_id
         for row in found.rows
-        if row[0] == target.names.schema and row[1] == publication.plan.target_name
+        if row[0] == target.names.schema and row[1] == change.target_name
     )
 
 

@@ -198,7 +198,7 @@ async def opened(
         refused += _busy(chosen, snapshot.busy)
         tables = await snapshot.tables([relation for _, relation in chosen if relation.oid not in snapshot.busy])
         catalogue = await target.catalogue()
-        preflight = Preflight(config, snapshot, horizon, catalogue.streamed, known.tuning)
+        preflight = Preflight(config, snapshot, horizon, catalogue.streamed, known)
         found = Opened(snapshot, target, preflight, known, catalogue, refused=refused)
         for each, relation in chosen:
             if relation.oid in snapshot.busy:
