@@ -49,8 +49,8 @@ output "health_url" {
 }
 
 output "policies" {
-  description = "Policies for roles of others: health_caller may ask the health function by its URL, auditor reads the audit log."
-  value       = { health_caller = aws_iam_policy.health_caller.arn, auditor = aws_iam_policy.auditor.arn }
+  description = "Policies for roles of others: deployer brings packages to the functions, health_caller may ask the health function by its URL, auditor reads the audit log."
+  value       = { deployer = aws_iam_policy.deployer.arn, health_caller = aws_iam_policy.health_caller.arn, auditor = aws_iam_policy.auditor.arn }
 }
 
 # --- network ----------------------------------------------------------------------------------------------------

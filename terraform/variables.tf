@@ -134,8 +134,12 @@ variable "schedules" {
     error_message = "schedules: a name has lower-case letters, digits and hyphens, at most 31; health is taken."
   }
   validation {
-    condition     = alltrue([for each in values(var.schedules) : can(regex("^(rate\\([1-9][0-9]* (minute|hour|day)s?\\)|cron\\([^()]+\\)|at\\([0-9T:-]{19}\\))$", each.expression)) && (!startswith(each.expression, "cron") || length(split(" ", each.expression)) == 6)])
-    error_message = "schedules: an expression is rate(1 hour), cron(0 2 * * ? *) with six fields, or at(2026-11-23T02:00:00)."
+    condition     = alltrue([for each in values(var.schedules) : can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|at\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\)|cron\\([^ ()?]+ [^ ()?]+ ([^ ()]+ [^ ()?]+ [?]|[?] [^ ()?]+ [^ ()?]+) [^ ()?]+\\))$", each.expression))])
+    error_message = "schedules: an expression is rate(1 hour), at(2026-11-23T02:00:00) or cron(0 2 * * ? *): six fields, with ? for the day of the month or of the week."
+  }
+  validation {
+    condition     = alltrue([for each in values(var.schedules) : can(regex("^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", each.timezone))])
+    error_message = "schedules: a timezone is a name of the tz database, such as Europe/Berlin."
   }
   validation {
     condition     = alltrue([for each in values(var.schedules) : each.group == null || length(each.tables) == 0])

@@ -23,8 +23,8 @@ run "prod_cannot_be_deleted_by_mistake" {
   variables { environment = "prod" }
 
   assert {
-    condition     = aws_dynamodb_table.state.deletion_protection_enabled && aws_cloudwatch_log_group.audit.deletion_protection_enabled
-    error_message = "state and audit log of prod are protected"
+    condition     = aws_dynamodb_table.state.deletion_protection_enabled && aws_cloudwatch_log_group.audit.deletion_protection_enabled && !aws_s3_bucket.this["kept"].force_destroy
+    error_message = "state, audit log and configuration of prod are protected"
   }
 }
 
@@ -32,7 +32,7 @@ run "dev_can_be_taken_down" {
   command = plan
 
   assert {
-    condition     = !aws_dynamodb_table.state.deletion_protection_enabled && !aws_cloudwatch_log_group.audit.deletion_protection_enabled
+    condition     = !aws_dynamodb_table.state.deletion_protection_enabled && !aws_cloudwatch_log_group.audit.deletion_protection_enabled && aws_s3_bucket.this["kept"].force_destroy
     error_message = "nothing of dev is protected"
   }
 }
@@ -174,4 +174,35 @@ run "nobody_watches_a_lag_without_a_limit" {
     condition     = length([for name in keys(aws_cloudwatch_metric_alarm.this) : name if startswith(name, "lag")]) == 0
     error_message = "no limit, no alarm"
   }
+}
+
+run "every_kind_of_schedule" {
+  command = plan
+  variables {
+    schedules = {
+      each-minute = { expression = "rate(1 minute)" }
+      days        = { expression = "rate(10 days)" }
+      weekdays    = { expression = "cron(15,45 8-18/2 ? * MON-FRI *)", timezone = "America/Argentina/Buenos_Aires" }
+      month-end   = { expression = "cron(0 2 L * ? 2026-2030)" }
+      once        = { expression = "at(2026-11-23T02:00:00)" }
+    }
+  }
+}
+
+run "a_cron_with_both_days" {
+  command = plan
+  variables { schedules = { nightly = { expression = "cron(0 2 * * * *)" } } }
+  expect_failures = [var.schedules]
+}
+
+run "a_rate_of_one_in_the_plural" {
+  command = plan
+  variables { schedules = { hourly = { expression = "rate(1 hours)" } } }
+  expect_failures = [var.schedules]
+}
+
+run "a_time_zone_by_its_offset" {
+  command = plan
+  variables { schedules = { nightly = { expression = "rate(1 day)", timezone = "+01:00" } } }
+  expect_failures = [var.schedules]
 }
