@@ -181,7 +181,7 @@ class Limits(Section):
         ge=1,
         le=64,
         description="Connections that read at once; without it chosen: twice the cores, as far as memory and "
-        "`source.connections_max` go, and fewer where earlier runs show that the line takes no more.",
+        "`source.connections_max` go.",
     )
     loaders: int | None = Field(
         default=None,

@@ -140,7 +140,6 @@ class Rates:
     publish_s: float = PUBLISH_S
     held: float = 0.0
     """Of the time of readers, the share that they waited for loaders to take a file, or for an external stage."""
-    readers_busy: float = 0.0
     loaders_busy: float = 0.0
     """How many were at work at once, waiting included."""
     line: float = 0.0
@@ -231,7 +230,6 @@ def rates_of(receipts: Sequence[Mapping[str, Any]], based_on: str) -> Rates:
         fixed_s=middle(lambda _, seconds: _fixed(seconds), FIXED_S),
         publish_s=middle(lambda _, seconds: seconds.get("publish", 0.0), PUBLISH_S),
         held=median(_rate(each["seconds"].get("wait", 0.0), each["seconds"].get("read")) for each in receipts),
-        readers_busy=middle(lambda _, seconds: seconds.get("read", 0.0) / seconds["copy"], 0.0),
         loaders_busy=middle(
             lambda _, seconds: (seconds.get("put", 0.0) + seconds.get("load", 0.0)) / seconds["copy"], 0.0
         ),

@@ -1,6 +1,7 @@
 """Decides how hard a table is copied: readers, loaders, chunks and files, codec and level, each with its reason. Pure.
 
-    readers, loaders   by the machine; then by what earlier runs measured: who waited for whom
+    readers            by the machine
+    loaders            by what lines carry; then by what earlier runs measured: whether readers waited for them
     chunk              what its file costs at the target, against the wait for the last one: a square root
     codec, level       gzip at level 1, unless the line was the limit and cores were idle: then as small as cores allow
 
@@ -132,7 +133,7 @@ def bounds(config: Config, machine: Machine) -> Bounds:
 def tune(config: Config, machine: Machine, within: Bounds, rates: Rates, size: int, limit_s: float) -> Tuning:
     """For a table of `size` bytes; `limit_s`: the time limit of this process, `rates`: what earlier runs took."""
     loaders = _loaders(config, within, rates)
-    readers = _readers(config, within, rates, loaders)
+    readers = within.readers
     csv = max(1.0, size * rates.csv_share)
     rounds = rounds_of(csv, int(readers.value), int(loaders.value), rates.staged_share, rates.put)
     press = _press(config, machine, rates, rounds)
@@ -155,13 +156,15 @@ def tune(config: Config, machine: Machine, within: Bounds, rates: Rates, size: i
     )
 
 
-# --- readers and loaders -----------------------------------------------------------------------------------------
+# --- loaders -----------------------------------------------------------------------------------------------------
 
 
 def _loaders(config: Config, within: Bounds, rates: Rates) -> Decision:
     """As many more as readers waited for: of `n` loaders, in a share 1 - w of the time, n / (1 - w) are needed.
 
-    To an external stage each reader sends its own file, so neither loaders nor fewer readers are the cure.
+    To an external stage each reader sends its own file. Fewer readers never are the cure: on a slow line the two that
+    kept up left the cores to too few compressors (1.5 M rows over 3 MB/s: 0.80 to 1.12 of the first run's time, with
+    four 0.80 and 0.88).
     """
     if config.limits.loaders is not None or rates.held < HELD_MIN or config.stage.url:
         return within.loaders
@@ -170,18 +173,6 @@ def _loaders(config: Config, within: Bounds, rates: Rates) -> Decision:
         return within.loaders
     why = f"in earlier runs readers waited {rates.held:.0%} of their time for loaders"
     return Decision("loaders", min(needed, LOADERS_MAX), why, "history")
-
-
-def _readers(config: Config, within: Bounds, rates: Rates, loaders: Decision) -> Decision:
-    """No more than the rest keeps up with, and one more, so that a run notices when it could be faster."""
-    may_load_more = config.limits.loaders is None and int(loaders.value) < LOADERS_MAX
-    if config.limits.readers is not None or rates.held < HELD_MIN or may_load_more or config.stage.url:
-        return within.readers
-    needed = math.ceil(rates.readers_busy * (1 - rates.held)) + 1
-    if needed >= within.readers_max:
-        return within.readers
-    why = f"in earlier runs readers waited {rates.held:.0%} of their time: the line takes no more than fewer bring"
-    return Decision("readers", needed, why, "history")
 
 
 # --- chunks and files --------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from engine.tuning import CHUNK_BYTES_MIN, STAGED_FILE_BYTES_MAX, Machine, bound
 
 MIB, GB = 2**20, 10**9
 TWO_CORES = Machine(2.0)
-HELD = Rates("3 runs of this table", held=0.5, readers_busy=4, loaders_busy=2, line=10e6, staged_share=0.3443)
+HELD = Rates("3 runs of this table", held=0.5, loaders_busy=2, line=10e6, staged_share=0.3443)
 """Readers waited half of their time while two loaders sent 10 MB/s."""
 
 
@@ -75,17 +75,9 @@ def test_loaders_are_more_where_readers_waited_for_them():
     assert tuned(rates=replace(busy, held=0.1)).loaders == 4
 
 
-def test_readers_are_fewer_where_more_loaders_would_not_help():
-    assert tuned(rates=HELD).readers == 4
-    assert tuned(rates=replace(HELD, held=0.7), limits={"loaders": 2}).readers == 3
-    assert tuned(rates=replace(HELD, held=0.7, loaders_busy=8.0)).readers == 3
-
-
-def test_neither_changes_where_each_reader_sends_its_own_file():
+def test_loaders_stay_where_each_reader_sends_its_own_file():
     stage = {"url": "s3://bucket/stage", "storage_integration": "I"}
-    for busy in (3.5, 8.0):
-        tuning = tuned(rates=replace(HELD, held=0.7, loaders_busy=busy), stage=stage)
-        assert (tuning.readers, tuning.loaders) == (4, 4)
+    assert tuned(rates=replace(HELD, loaders_busy=3.5), stage=stage).loaders == 4
 
 
 @pytest.mark.parametrize(
@@ -145,7 +137,7 @@ def test_a_level_stays_when_it_has_made_the_line_fast_enough():
     line=st.floats(0, 1e9), busy=st.floats(0, 16),
 )  # fmt: skip
 def test_what_is_decided_is_always_possible(size, cores, memory, disk, limit_s, held, line, busy):
-    rates = replace(HELD, held=held, line=line, readers_busy=busy, loaders_busy=busy)
+    rates = replace(HELD, held=held, line=line, loaders_busy=busy)
     tuning = tuned(size, machine=Machine(cores, memory, disk), rates=rates, limit_s=limit_s)
     assert 1 <= tuning.readers <= 8
     assert 1 <= tuning.loaders <= 8
