@@ -1,9 +1,8 @@
 # The ways to AWS services and to Snowflake that never leave AWS's network, and the private names that lead to them.
 
 locals {
-  # What our code calls out of the VPC, and nothing more: engine/aws.py is where its clients are made. Logs, metrics and spans
-  # of functions are taken by Lambda itself; only the audit log is written through `logs`. `sts` is for `borealis check --cloud`
-  # and for a Vault inside the VPC, which asks it who a login is.
+  # What our code calls out of the VPC, and nothing more: engine/aws.py makes its clients. Logs, metrics and spans of functions
+  # are taken by Lambda itself; only the audit log goes through `logs`. `sts` is for a Vault inside, which asks it who a login is.
   gateways   = setsubtract(["dynamodb", "s3"], keys(var.vpc.endpoints))
   interfaces = setsubtract(setunion(["lambda", "logs", "sns", "sqs", "states", "sts"], var.vpc.services), keys(var.vpc.endpoints))
 
