@@ -154,6 +154,16 @@ resource "aws_iam_role_policy" "function" {
 }
 
 # Only through the services that hold what is encrypted: no code can decrypt by itself.
+locals {
+  key_services = { for key in keys(local.functions) : key => {
+    Decrypt = concat(["dynamodb", "lambda", "s3"], contains(local.does.tells, key) ? ["sns", "sqs"] : [])
+    GenerateDataKey = concat(
+      contains(local.does.tells, key) ? ["sns", "sqs"] : [],
+      contains(local.does.keeps_results, key) || (var.stage != null && contains(local.does.stages_files, key)) ? ["s3"] : [],
+    )
+  } }
+}
+
 resource "aws_iam_role_policy" "function_keys" {
   for_each = local.functions
 
@@ -161,15 +171,13 @@ resource "aws_iam_role_policy" "function_keys" {
   role = aws_iam_role.function[each.key].id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid      = "ThroughServices"
-      Effect   = "Allow"
-      Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
-      Resource = aws_kms_key.data.arn
-      Condition = { StringEquals = { "kms:ViaService" = [
-        for service in ["dynamodb", "lambda", "s3", "sns", "sqs"] : "${service}.${var.region}.${local.dns_suffix}"
-      ] } }
-    }]
+    Statement = [for action, services in local.key_services[each.key] : {
+      Sid       = action
+      Effect    = "Allow"
+      Action    = "kms:${action}"
+      Resource  = aws_kms_key.data.arn
+      Condition = { StringEquals = { "kms:ViaService" = [for service in services : "${service}.${var.region}.${local.dns_suffix}"] } }
+    } if length(services) > 0]
   })
 }
 
