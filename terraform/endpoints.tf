@@ -105,10 +105,10 @@ resource "aws_vpc_security_group_egress_rule" "endpoints" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "endpoints_given" {
-  for_each = toset(compact(values(var.vpc.endpoints)))
+  for_each = toset(compact(concat(values(var.vpc.endpoints), [var.snowflake.security_group_id]))) # one group may be of many
 
   security_group_id            = aws_security_group.function.id
-  description                  = "AWS services by interface endpoints that were there before"
+  description                  = "Interface endpoints that were there before"
   referenced_security_group_id = each.key
   ip_protocol                  = "tcp"
   from_port                    = 443
@@ -152,11 +152,11 @@ resource "aws_vpc_security_group_ingress_rule" "snowflake" {
 
 # Not 80, which Snowflake's pages name for OCSP: connector 5 asks nobody whether a certificate was revoked unless it is told to.
 resource "aws_vpc_security_group_egress_rule" "snowflake" {
-  count = local.snowflake_outside ? 0 : 1
+  count = local.privatelink ? 1 : 0
 
   security_group_id            = aws_security_group.function.id
   description                  = "Snowflake by PrivateLink"
-  referenced_security_group_id = local.privatelink ? aws_security_group.snowflake[0].id : var.snowflake.security_group_id
+  referenced_security_group_id = aws_security_group.snowflake[0].id
   ip_protocol                  = "tcp"
   from_port                    = 443
   to_port                      = 443

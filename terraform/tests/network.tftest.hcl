@@ -218,13 +218,39 @@ run "a_vpc_that_is_given_stays_as_it_is" {
   }
 }
 
-run "an_endpoint_of_snowflake_that_is_there_is_used" {
+run "endpoints_that_are_there_are_used_by_one_rule_a_group" {
   command = plan
-  variables { snowflake = { stage_bucket = "sfc-va-ds1-customer-stage", security_group_id = "sg-0a1b2c3d4e5f60717" } }
+  variables {
+    vpc = {
+      id              = "vpc-0a1b2c3d4e5f60718"
+      subnet_ids      = ["subnet-0a1b2c3d4e5f60711", "subnet-0a1b2c3d4e5f60712"]
+      route_table_ids = ["rtb-0a1b2c3d4e5f60711"]
+      endpoints       = { sqs = "sg-0a1b2c3d4e5f60717", sns = "sg-0a1b2c3d4e5f60717" }
+    }
+    aurora    = { cidrs = ["10.0.10.0/24"] }
+    snowflake = { stage_bucket = "sfc-va-ds1-customer-stage", security_group_id = "sg-0a1b2c3d4e5f60717" }
+  }
 
   assert {
-    condition     = aws_vpc_security_group_egress_rule.snowflake[0].referenced_security_group_id == "sg-0a1b2c3d4e5f60717" && length(aws_vpc_endpoint.snowflake) + length(aws_nat_gateway.main) == 0
-    error_message = "by its security group, and not by NAT"
+    condition     = keys(aws_vpc_security_group_egress_rule.endpoints_given) == ["sg-0a1b2c3d4e5f60717"]
+    error_message = "AWS refuses the same rule twice"
+  }
+  assert {
+    condition     = length(aws_vpc_endpoint.snowflake) + length(aws_vpc_security_group_egress_rule.snowflake) + length(aws_vpc_security_group_egress_rule.snowflake_outside) == 0
+    error_message = "no endpoint of ours, and no way to the internet"
+  }
+}
+
+run "https_to_the_internet_is_one_rule_for_vault_and_snowflake" {
+  command = plan
+  variables {
+    vault     = { address = "https://vault.example.com", outside = true }
+    snowflake = { stage_bucket = "sfc-va-ds1-customer-stage" }
+  }
+
+  assert {
+    condition     = length(aws_vpc_security_group_egress_rule.vault_address) == 1 && length(aws_vpc_security_group_egress_rule.snowflake_outside) == 0
+    error_message = "AWS refuses the same rule twice"
   }
 }
 
