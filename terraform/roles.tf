@@ -383,12 +383,20 @@ resource "aws_iam_role_policy" "chat" {
   role = aws_iam_role.chat[0].id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid      = "ShowAlarmsAndGraphs" # CloudWatch's reading actions know no resources, but DescribeAlarms
-      Effect   = "Allow"
-      Action   = ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics", "cloudwatch:ListMetrics"]
-      Resource = "*"
-    }]
+    Statement = [
+      {
+        Sid      = "ShowAlarms"
+        Effect   = "Allow"
+        Action   = "cloudwatch:DescribeAlarms"
+        Resource = "arn:${local.partition}:cloudwatch:${var.region}:${local.account}:alarm:*"
+      },
+      {
+        Sid      = "ShowGraphs" # metrics know no resources
+        Effect   = "Allow"
+        Action   = ["cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics", "cloudwatch:ListMetrics"]
+        Resource = "*"
+      },
+    ]
   })
 }
 
