@@ -26,12 +26,12 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from engine.deadline import Deadline
-from engine.errors import SourceError
 from engine.ledger import Assembly, LossCount, WholeChunk
 from engine.model import Chunk, StagedFile
 from engine.plan import TablePlan, cut
 from engine.retrying import retrying
 from engine.source.connection import Connection, Translated
+from engine.source.governor import cancelled
 from engine.source.readers import READERS
 from engine.source.snapshot import Snapshot
 from engine.spool import LossPossibleError, SpoolSettings, spool
@@ -187,9 +187,9 @@ class Pipeline:
             if isinstance(error, LossPossibleError):
                 self._watching = False
                 return False
-            if isinstance(error, SourceError) and error.code in ("cancelled", "conflict"):
+            if code := cancelled(error):
                 governor.shorten(pieces[0].bytes_estimate)
-                if error.code == "cancelled" and len(cut(chunk, leaf, governor.statement_bytes)) > len(pieces):
+                if code == "cancelled" and len(cut(chunk, leaf, governor.statement_bytes)) > len(pieces):
                     self.retries += 1
                     return False
             raise
@@ -201,9 +201,9 @@ class Pipeline:
         self, connection: Connection, chunk: Chunk, pieces: Sequence[Chunk], ready: MemoryObjectSendStream[StagedFile]
     ) -> tuple[int, int, tuple[LossCount, ...]]:
         """One after another into the files of their chunk: rows, bytes of CSV, losses."""
-        read, fields = READERS[self.plan.reader], self.plan.fields
-        if watched := self._watching and any(field.watched for field in fields):
-            fields = tuple(replace(field, select=field.watched or field.select) for field in fields)
+        read, plan = READERS[self.plan.reader], self.plan
+        if watched := self._watching and any(field.watched for field in plan.fields):
+            plan = replace(plan, fields=tuple(replace(f, select=f.watched or f.select) for f in plan.fields))
         doing = f"cannot read chunk {chunk.id} of {len(self.plan.chunks)} of {self.plan.table.label}"
         name = f"{self.run_id}-c{chunk.id}-{self._attempt_of}{next(self._attempts)}"
         path = f"{self.target.folder(self.run_id)}/{name}"
@@ -212,10 +212,9 @@ class Pipeline:
         with self.phases.timed("read"), Translated(doing), Unwrapped():
             async with spool(settings, self.tokens, chunk.id, path, partial(self._announce, ready)) as writer:
                 for piece in pieces:
-                    rows = source_sql.rows_of(self.plan, piece)
-                    count += await read(connection, fields, rows, writer)
-                    if self.plan.counts_losses:
-                        losses.update(await self._losses(connection, rows))
+                    count += await read(connection, plan, piece, writer)
+                    if plan.counts_losses:
+                        losses.update(await self._losses(connection, source_sql.rows_of(plan, piece)))
         return count, writer.bytes_written, tuple((*lost, rows) for lost, rows in losses.items())
 
     async def _announce(self, ready: MemoryObjectSendStream[StagedFile], file: StagedFile) -> None:

@@ -41,6 +41,11 @@ SELECT CASE WHEN NOT pg_is_in_recovery()
 """
 
 
+def cancelled(error: BaseException) -> str:
+    """The code of an error that says that the source ended a statement, else ""."""
+    return error.code if isinstance(error, SourceError) and error.code in ("cancelled", "conflict") else ""
+
+
 class Governor:
     """How many readers a source is given at once, how much one statement reads, and what was taken away and why."""
 
@@ -81,10 +86,9 @@ class Governor:
 
     def failed(self, error: BaseException) -> None:
         """A reader's statement has failed."""
-        if isinstance(error, SourceError) and error.code in ("cancelled", "conflict"):
-            words = {"cancelled": "a statement was cancelled", "conflict": "a standby's replay was in the way"}
-            if time.monotonic() - self._stepped > SETTLE_S:
-                self._fewer(words[error.code], self.readers // 2)
+        words = {"cancelled": "a statement was cancelled", "conflict": "a standby's replay was in the way"}
+        if (code := cancelled(error)) and time.monotonic() - self._stepped > SETTLE_S:
+            self._fewer(words[code], self.readers // 2)
 
     def shorten(self, statement_bytes: int) -> None:
         """A statement over so many bytes was cancelled."""

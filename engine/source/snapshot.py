@@ -103,14 +103,20 @@ class Snapshot:
     async def _taken(self) -> Connection:
         """An idle connection, else a new one; where none is to be had, one that another reader gives back."""
         while not self._idle:
-            try:
-                return await self._open()
-            except SourceError as error:
-                if error.code != "connections" or not self.governor.refused(self._open_now):
-                    raise
+            if connection := await self._opened():
+                return connection
             while not self._idle and self._open_now:  # noqa: ASYNC110 - many give back, and some end what they had
                 await anyio.sleep(GIVEN_BACK_S)
         return self._idle.pop()
+
+    async def _opened(self) -> Connection | None:
+        """A new one; None where the server has none left beside those that are open."""
+        try:
+            return await self._open()
+        except SourceError as error:
+            if error.code != "connections" or not self.governor.refused(self._open_now):
+                raise
+        return None
 
     def _end(self, connection: Connection) -> None:
         self._open_now -= 1
@@ -132,11 +138,8 @@ class Snapshot:
         """
         names = [quoted_relation(t.schema, t.name) for t in tables if t.kind in ("r", "p")][:LOCKED_BY_READERS_MAX]
         while len(self._idle) < min(count, self.governor.readers):
-            try:
-                self._idle.append(await self._open())
-            except SourceError as error:
-                if error.code != "connections" or not self.governor.refused(self._open_now):
-                    raise
+            if connection := await self._opened():
+                self._idle.append(connection)
         for connection in self._idle if names else ():
             try:
                 await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE NOWAIT")

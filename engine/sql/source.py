@@ -7,13 +7,17 @@ from itertools import groupby
 from operator import itemgetter
 
 from engine.model import Chunk, Field, Leaf, Loss, Table
-from engine.plan import Complete, Cursor, TablePlan, Window
+from engine.plan import PAGE_BYTES, Complete, Cursor, TablePlan, Window
 from engine.quoting import literal, quote
 
 QUOTES = '","'
 """Between two fields that are quoted."""
 END = "."
 """The constant last field of a record wherever COPY INTO does not count the fields by itself."""
+
+TOAST_SHARE_MAX, TOAST_BYTES_MAX = 1 / 3000, 64 * 1024
+"""What a relation has beside its pages where no value is kept outside them: maps of free space and visibility, and an
+empty TOAST table."""
 
 PINNED = {
     "DateStyle": "ISO, YMD",
@@ -36,9 +40,11 @@ PINNED = {
     "synchronize_seqscans": "off",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
+    "enable_tidscan": "on",
     "client_connection_check_interval": "2s",
 }
-"""Settings that change what is printed, hide rows, or end a session too soon or too late: ours, whatever is set.
+"""Settings that change what is printed, hide rows, end a session too soon or too late, or let a range of pages be
+sought in the whole table: ours, whatever is set.
 
 `row_security = off` makes PostgreSQL refuse a query whose rows a policy would hide, rather than hide them."""
 
@@ -144,8 +150,33 @@ def quoted_columns(fields: Sequence[Field]) -> list[str]:
     return [f"c{n}" for n, f in enumerate(fields, start=1) if f.quoted]
 
 
+def lines_select(plan: TablePlan, chunk: Chunk) -> str:
+    r"""The same CSV of one chunk in records of (bytea without its last \n, how many rows): of a page, or of one row.
+
+    A record and a message for each row cost more than joining a page's. Rows come one by one where they have no pages,
+    where a page may point to values of any size, and where an index may find them.
+    """
+    leaf = plan.table.leaves[chunk.leaf]
+    heap, (first, line), (end, other_line) = leaf.pages * PAGE_BYTES, chunk.first or (0, 0), chunk.end or (None, 0)
+    beside = leaf.bytes_total - heap > heap * TOAST_SHARE_MAX + TOAST_BYTES_MAX
+    if leaf.kind != "r" or beside or line or other_line or plan.window or plan.only:
+        return line_select(plan.fields, rows_of(plan, chunk))
+    pages = end or f"pg_relation_size('{leaf.oid}'::regclass) / current_setting('block_size')::int"
+    page = [f"concat('(', borealis_page.n{after}, ',0)')::tid" for after in ("", " + 1")]
+    rows = f"FROM {_from(leaf)} WHERE ctid >= {page[0]} AND ctid < {page[1]}"
+    return (
+        f"SELECT l.* FROM generate_series({first}, {pages} - 1) AS borealis_page(n),"
+        f" LATERAL (SELECT textsend(string_agg({_line(plan.fields)}, E'\\n')), count(*)"
+        f" FROM ({copy_select(plan.fields, rows)} OFFSET 0) AS r HAVING count(*) > 0) AS l"
+    )
+
+
 def line_select(fields: Sequence[Field], rows: str) -> str:
-    r"""The same CSV, a row a bytea without its \n: what COPY would print, written out with output functions.
+    return f"SELECT textsend({_line(fields)}), 1 FROM ({copy_select(fields, rows)} OFFSET 0) AS r"
+
+
+def _line(fields: Sequence[Field]) -> str:
+    """What COPY would print of a row of `copy_select`, written out with output functions.
 
     A row with neither a NULL nor a quotation mark, as most are, is told by one test and needs nothing for each field.
     """
@@ -155,7 +186,7 @@ def line_select(fields: Sequence[Field], rows: str) -> str:
     line = _concat([_csv_field(name) if quoted else f"concat({name})" for name, quoted in columns], ",")
     if not any(f.load == "PARSE_JSON({})" for f in fields):  # which is full of quotation marks
         line = f"CASE WHEN {_is_plain(columns)} THEN {_plain(columns)} ELSE {line} END"
-    return f"SELECT textsend({line}) FROM ({copy_select(fields, rows)} OFFSET 0) AS r"  # so each field is computed once
+    return line
 
 
 def _csv_field(name: str) -> str:
