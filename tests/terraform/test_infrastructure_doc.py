@@ -1,8 +1,9 @@
-"""docs/infrastructure.md maps every box and arrow of the architecture to what a plan of prod has."""
+"""docs/infrastructure.md says what a plan has, and the examples beside Terraform are what the functions take."""
 
 import re
 
-from tests.terraform.running import ROOT
+from engine.config import load
+from tests.terraform.running import ROOT, TREE
 
 DOC = ROOT / "docs" / "infrastructure.md"
 ADDRESS = re.compile(r"`(aws_\w+\.\w+)`")
@@ -25,3 +26,15 @@ def test_every_variable_that_the_table_names_is_in_each_environment(prod):
         (environment,) = function["environment"]
         found = {name for name in environment["variables"] if name.startswith("BOREALIS_")}
         assert found == {name for name in told if not name.startswith("BOREALIS_STAGE")}
+
+
+def test_functions_take_the_configuration_of_each_environment_and_schedules_name_groups_of_it(rendered, tmp_path):
+    environment = rendered.one('aws_lambda_function.this["scheduled"]')["environment"][0]["variables"]
+    layer = tmp_path / "global-bundle.pem"
+    layer.touch()
+    file = TREE / "environments" / f"{rendered.environment}.toml"
+    config = load(file, environment | {"BOREALIS_SOURCE__SSLROOTCERT": str(layer)})
+    asked = {each["group"] for each in rendered.variables["schedules"].values() if each["group"]}
+    assert asked <= {table.group for table in config.tables}
+    (machine,) = rendered.all("aws_sfn_state_machine")
+    assert f'"MaxConcurrency": {config.limits.workers},' in machine["definition"]
