@@ -153,9 +153,22 @@ def demo(
 
 
 @command
-def check(*, config: ConfigFile = None, as_json: AsJson = False) -> int:
+def check(
+    *,
+    config: ConfigFile = None,
+    cloud: Annotated[
+        bool, typer.Option("--cloud", help="Look at what people get wrong in AWS and on the way.")
+    ] = False,
+    inside: Annotated[
+        str | None,
+        typer.Option("--inside", metavar="FUNCTION", help="With --cloud: health function that looks for us."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
     """Try access, versions, settings, types and timeouts; nothing moves."""
     configured = _configured(config)
+    if cloud:
+        return _check_cloud(configured, inside, as_json=as_json)
     from engine import inspection
 
     report = _await(inspection.check, configured)
@@ -169,6 +182,23 @@ def check(*, config: ConfigFile = None, as_json: AsJson = False) -> int:
             if item["remedy"] and not item["ok"]:
                 to.print(Text(f"  {item['name']}: {item['remedy']}", style="red"))
     return COMPLETE if report.ok else FAILED
+
+
+def _check_cloud(config: Config, inside: str | None, *, as_json: bool) -> int:
+    from engine.checking import cloud, finding
+
+    found = _await(cloud.everything, config, inside)
+    bad = finding.faults(found)
+    if as_json:
+        _print_json({"status": "FAILED" if bad else "COMPLETE", "ok": not bad, "findings": found})
+    else:
+        to = render.console()
+        render.show_rows([asdict(each) for each in found], to, ("level", "name", "what"))
+        for each in found:
+            if each.level != "ok":
+                style = "red" if each.level == "fault" else "yellow"
+                to.print(Text(f"  {each.name}: {each.what}\n    why: {each.why}\n    do: {each.remedy}", style=style))
+    return FAILED if bad else COMPLETE
 
 
 @command

@@ -174,6 +174,8 @@ class HealthEvent(Event):
     audited: ClassVar[bool] = False
 
     deep: bool = False
+    cloud: bool = False
+    """Look at what people get wrong, for `borealis check --cloud --inside`."""
 
 
 class BenchmarkEvent(Event):

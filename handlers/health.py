@@ -16,6 +16,8 @@ from functools import partial
 import anyio
 
 from engine import __version__, failures
+from engine.checking.cloud import from_here
+from engine.checking.finding import faults
 from engine.config import Config, Vault
 from engine.connect import addresses, sessions
 from engine.errors import BorealisError
@@ -46,6 +48,9 @@ Look = Callable[[], Awaitable[tuple[str, str]]]
 
 
 async def body(event: HealthEvent, call: Call) -> Answer:
+    if event.cloud:
+        found = await from_here(_impatient(call.config, CHECK_S))
+        return {"ok": not faults(found), "version": __version__, "findings": found}
     seconds = min(CHECK_S, call.seconds_left())
     looks = dict(_looks(_impatient(call.config, seconds), event))
     checks: dict[str, Check] = {"configuration": _configuration(call.config)}

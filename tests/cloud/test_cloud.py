@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from engine.checking.cloud import from_inside
 from engine.config import load
+from engine.errors import AwsError
 from engine.local.cloud.cloud import cloud
 from engine.local.cloud.environment import ROOT
 
@@ -167,3 +169,18 @@ def test_no_secret_stands_in_the_audit_log(up):
     text = json.dumps(audited(up))
     for value in (secret["password"], up.vault.root_token, up.functions.variables["AWS_SECRET_ACCESS_KEY"]):
         assert value not in text
+
+
+# --- what people get wrong --------------------------------------------------------------------------------------
+
+
+async def test_the_health_function_looks_from_inside_at_what_people_get_wrong(up):
+    found = {each.name: each for each in await from_inside(load(up.settings), "health")}
+    assert {name.partition(":")[0] for name in found} == {"network", "source", "target", "vault"}
+    assert found["vault: login"].level == found["vault: target.vault"].level == found["source: SELECT"].level == "ok"
+    assert found[f"network: source 127.0.0.1:{up.standby.port}"].level == "ok"
+
+
+async def test_a_function_that_cannot_look_says_so(up):
+    with pytest.raises(AwsError, match="cannot ask the function absent"):
+        await from_inside(load(up.settings), "absent")

@@ -16,7 +16,7 @@ PURE = [  # and config_*, which config is made of
 ADAPTERS = ["engine.source", "engine.target", "engine.state", "engine.secrets", "engine.stage"]
 FLOW = [f"engine.{name}" for name in "preflight pipeline publish kept rebase gates checksum replicate sweep".split()]
 RUNS = ["engine.wiring", "engine.outset", "engine.runs", "engine.fanout", "engine.unfinished", "engine.inspection"]
-RUNS += ["engine.verify", "engine.repair", "engine.rollback"]
+RUNS += ["engine.verify", "engine.repair", "engine.rollback", "engine.checking"]
 
 # Who may import a driver: an adapter is where it is translated, and the local parts are servers for it.
 DRIVERS = {

@@ -58,7 +58,9 @@ def show(session: Session, words: Words) -> Result:
         return rows(SHOW, ["key", "value", "default", "level", "description"], found)
     if kind == "WAREHOUSES":
         name = session.warehouse or "LOCAL"
-        return rows(SHOW, ["name", "state", "type", "size"], [(name, "STARTED", "STANDARD", "X-Small")])
+        return rows(
+            SHOW, ["name", "state", "type", "size", "auto_suspend"], [(name, "STARTED", "STANDARD", "X-Small", 600)]
+        )
     makers = {"DATABASES": _databases, "SCHEMAS": _schemas, "TABLES": _tables, "VIEWS": _tables, "STAGES": _stages,
               "STREAMS": _streams}  # fmt: skip
     if kind not in makers:
