@@ -2,7 +2,7 @@ environment   = "dev"
 region        = "us-east-1"
 configuration = "environments/dev.toml"
 package       = { s3 = { bucket = "acme-borealis-packages", key = "borealis-arm64.zip" } }
-layers        = ["arn:aws:lambda:us-east-1:123456789012:layer:rds-ca:1"] # certificates of Aurora: docs/infrastructure.md
+layers        = ["arn:aws:lambda:us-east-1:210987654321:layer:rds-ca:1"] # certificates of Aurora: docs/infrastructure.md
 
 # A VPC of a network team, Vault inside it, Snowflake without PrivateLink: the least that works.
 vpc = {

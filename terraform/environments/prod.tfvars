@@ -2,7 +2,7 @@ environment   = "prod"
 region        = "us-east-1"
 configuration = "environments/prod.toml"
 package       = { s3 = { bucket = "acme-borealis-packages", key = "borealis-arm64.zip" } }
-layers        = ["arn:aws:lambda:us-east-1:123456789012:layer:rds-ca:1"] # certificates of Aurora: docs/infrastructure.md
+layers        = ["arn:aws:lambda:us-east-1:210987654321:layer:rds-ca:1"] # certificates of Aurora: docs/infrastructure.md
 
 # The VPC of the architecture document: Aurora in its database subnets, Snowflake by PrivateLink, Vault outside, by NAT.
 vpc    = { cidr = "10.0.0.0/16", zones = ["us-east-1a", "us-east-1b"] }

@@ -2,7 +2,7 @@ environment   = "staging"
 region        = "us-east-1"
 configuration = "environments/staging.toml"
 package       = { s3 = { bucket = "acme-borealis-packages", key = "borealis-arm64.zip" } }
-layers        = ["arn:aws:lambda:us-east-1:123456789012:layer:rds-ca:1"] # certificates of Aurora: docs/infrastructure.md
+layers        = ["arn:aws:lambda:us-east-1:210987654321:layer:rds-ca:1"] # certificates of Aurora: docs/infrastructure.md
 
 # A VPC of its own as in prod, but Vault in a VPC beside it: no NAT, no way to the internet at all.
 vpc = {
