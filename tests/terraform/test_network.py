@@ -72,6 +72,14 @@ def test_what_a_function_does_not_need_never_leaves(every, name):
     assert not _groups_let(every[packet.environment], packet)
 
 
+def test_a_rule_of_a_security_group_opens_one_port(rendered):
+    rules = [
+        *rendered.all("aws_vpc_security_group_egress_rule"),
+        *rendered.all("aws_vpc_security_group_ingress_rule"),
+    ]
+    assert not [each.address for each in rules if each["ip_protocol"] != "tcp" or each["from_port"] != each["to_port"]]
+
+
 def test_nobody_can_call_a_function(rendered):
     ours = rendered.one("aws_security_group.function")["id"]
     rules = rendered.all("aws_vpc_security_group_ingress_rule")
