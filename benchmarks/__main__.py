@@ -46,6 +46,9 @@ def run(
     rounds: Annotated[int | None, typer.Option(min=1, help="that count; one more warms up")] = None,
     scale: Annotated[float | None, typer.Option(min=0.001, help="of the data; 1 is 6 M rows of lineitem")] = None,
     peers: Annotated[bool, typer.Option(help="race other tools beside ours and psql")] = True,
+    warm_up: Annotated[
+        bool, typer.Option(help="a dropped round first; without it see what works, not how fast")
+    ] = True,
     keep_in: Annotated[Path, typer.Option("--keep", help="folder of the result as JSON")] = RESULTS,
 ) -> None:
     """Measure, print, keep."""
@@ -58,7 +61,7 @@ def run(
         _refuse_small_machine(scratch, chosen, profile, scale)
         machine = this_machine()
         with PostgresServer(scratch / "postgres", settings=SETTINGS) as server:
-            bench = Bench(server, scratch, profile, scale, rounds or ROUNDS, console, peers)
+            bench = Bench(server, scratch, profile, scale, rounds or ROUNDS, console, peers, warm_up)
             if peers and not {losses.NAME, extract.NAME}.isdisjoint(scenario.NAME for scenario in chosen):
                 bench.say("making the environments of other tools, which is done once and not counted")
                 prepare()

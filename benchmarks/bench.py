@@ -134,6 +134,8 @@ class Bench:
     console: Console
     peers: bool
     """Whether other tools race beside ours and psql."""
+    warm_up: bool = True
+    """Without it rates say nothing, and whether everything works is seen in half of the time."""
     lossy: dict[str, str] = field(default_factory=dict)
     """By contender, what `losses` found of it; empty where that did not run before."""
     making_s: float = 0.0
@@ -149,12 +151,14 @@ class Bench:
 
     def race(self, contenders: Sequence[Contender], rounds: int | None = None) -> list[Outcome]:
         """In turns; one outcome each, in their order."""
+        rounds = self.rounds if rounds is None else rounds
         return in_turns(
             contenders,
-            rounds=self.rounds if rounds is None else rounds,
+            rounds=rounds,
             scratch=self.scratch / "contest",
             postmaster=self.server.pid,
             budget_s=CONTENDER_S[self.profile],
+            warm_up=self.warm_up or not rounds,
             say=self.say,
         )
 

@@ -194,6 +194,7 @@ def in_turns(
     scratch: Path,
     postmaster: int | None,
     budget_s: float = math.inf,
+    warm_up: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
     """Of each, in the order given. One that fails or refuses is out of the rounds to come, and its runs are dropped.
@@ -202,7 +203,7 @@ def in_turns(
     `budget_s`: no further round begins for one whose turns took so long, once it has one that counts.
     """
     outcomes = [Outcome(contender.name) for contender in contenders]
-    for turn in range(rounds + 1):
+    for turn in range(0 if warm_up else 1, rounds + 1):
         for contender, outcome in zip(contenders, outcomes, strict=True):
             if outcome.failed or (contender.rounds_max is not None and turn > contender.rounds_max):
                 continue

@@ -59,18 +59,22 @@ class _Relayed(socketserver.StreamRequestHandler):
         with socket.create_connection(self.server.upstream) as upstream:
             upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=_copy, args=(upstream, self.connection), daemon=True).start()
-            while head := self._head():
-                upstream.sendall(head)
-                size = _length(head)
-                if head.startswith(STATEMENT):
-                    body = self.rfile.read(size)
-                    self.server.count(body)
-                    upstream.sendall(body)
-                    continue
-                while size:
-                    block = self.rfile.read(min(size, BLOCK_BYTES))
-                    upstream.sendall(block)
-                    size -= len(block)
+            with suppress(OSError):  # either side has left
+                while head := self._head():
+                    self._pass_on(head, upstream)
+
+    def _pass_on(self, head: bytes, upstream: socket.socket) -> None:
+        upstream.sendall(head)
+        size = _length(head)
+        if head.startswith(STATEMENT):
+            body = self.rfile.read(size)
+            upstream.sendall(body)
+            self.server.count(body)
+            return
+        while size:
+            block = self.rfile.read(min(size, BLOCK_BYTES))
+            upstream.sendall(block)
+            size -= len(block)
 
     def _head(self) -> bytes:
         """Of the next request, b"" where the client has left."""
@@ -89,6 +93,9 @@ def _length(head: bytes) -> int:
 
 
 def _copy(source: socket.socket, to: socket.socket) -> None:
-    with suppress(OSError):  # either side has left
+    """Until either side has left. The warehouse closes connections that were idle, which their client has to see."""
+    with suppress(OSError):
         while block := source.recv(BLOCK_BYTES):
             to.sendall(block)
+    with suppress(OSError):
+        to.shutdown(socket.SHUT_RDWR)

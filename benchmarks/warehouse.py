@@ -118,5 +118,5 @@ def served(directory: Path) -> Iterator[Warehouse]:
         warehouse = Warehouse(directory, endpoint)
         login = {**endpoint.connection(), **LOGIN, "enable_server_session_keep_alive_auto_detection": False}
         with snowflake.connector.connect(**login) as connection:
-            connection.cursor().execute(f"CREATE DATABASE {DATABASE}")
+            connection.cursor().execute(f"CREATE OR REPLACE DATABASE {DATABASE}")
         yield warehouse

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import shutil
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bench import Bench, Finding, Table
 from benchmarks.contenders import replicate
@@ -33,6 +34,7 @@ SLOW, FAST = "slow line", "fast line"
 FIXED, FIRST, AGAIN = "fixed", "first run", "with its receipt"
 LIMITS = {"readers": 4, "loaders": 4, "codec": "gzip", "compression_level": 1}
 """What is chosen on two cores without receipts."""
+SETTINGS: Mapping[str, Mapping[str, Any]] = {FIXED: LIMITS, FIRST: {}, AGAIN: {}}
 
 
 def run(bench: Bench) -> list[Finding]:
@@ -52,9 +54,9 @@ def _contenders(warehouse: Warehouse, what: str, table: Table, small: Table, por
     slug = what.partition(" ")[0]
     copied = {"name": f"public.{table.name}"}
     warm_up = replicate.argv(warehouse.settings(f"{slug}-small", small.dsn, copied, port=port))
-    for name, short, limits in ((FIXED, "fixed", LIMITS), (FIRST, "first", {}), (AGAIN, "again", {})):
-        config = warehouse.settings(f"{slug}-{short}", table.dsn, copied, port=port, **limits)
-        history = warehouse.directory / f"{slug}-first.db" if name == AGAIN else None
+    for name, limits in SETTINGS.items():
+        config = warehouse.settings(f"{slug}-{name}", table.dsn, copied, port=port, **limits)
+        history = warehouse.directory / f"{slug}-{FIRST}.db" if name == AGAIN else None
         before = partial(_prepare, warehouse, config.with_suffix(".db"), history)
         arrived = partial(warehouse.arrived, config)
         yield Contender(name, replicate.argv(config), arrived, before=before, warm_up=warm_up)

@@ -50,7 +50,8 @@ def _race(bench: Bench, table: Table) -> Finding:
     for outcome in outcomes:
         outcome.lossy = bench.lossy.get("borealis" if outcome.name.startswith("borealis") else outcome.name, "")
     targets = judged(outcomes) if table.dataset == TARGETS_ON else []
-    return Finding(NAME, table.dataset, table.rows, psql.NAME, outcomes, targets, psql.notes())
+    figures = {"csv_share_of_table": round(table.raw_bytes / table.heap_bytes, 3)}
+    return Finding(NAME, table.dataset, table.rows, psql.NAME, outcomes, targets, psql.notes(), figures)
 
 
 def _base(bench: Bench, table: Table) -> Contender:

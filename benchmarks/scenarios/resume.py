@@ -18,13 +18,19 @@ DATASETS = {"quick": ["lineitem"], "full": ["lineitem"]}
 ROUNDS_MAX = {"quick": 1, "full": 2}
 CHUNKS = 16
 """About: what is under way at the interruption is read again, and large chunks are much of the table."""
+LIMITS = {"readers": 2, "loaders": 2, "queue": 2}
+"""At most six chunks are under way then, so that of the eight that were read some are loaded."""
 
 
 def run(bench: Bench) -> list[Finding]:
     table = bench.table("lineitem", bench.scale * SHARE_OF_MANY[bench.profile])
     with served(bench.scratch / NAME) as warehouse:
         config = warehouse.settings(
-            NAME, table.dsn, {"name": f"public.{table.name}"}, chunk_bytes=max(8192, table.heap_bytes // CHUNKS)
+            NAME,
+            table.dsn,
+            {"name": f"public.{table.name}"},
+            chunk_bytes=max(8192, table.heap_bytes // CHUNKS),
+            **LIMITS,
         )
         contenders = [
             Contender(

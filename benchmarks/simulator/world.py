@@ -175,6 +175,7 @@ def costs_of(result: Mapping[str, Any], source: str) -> Costs:
             backend_cpu_s=best["backend_cpu_s_per_million_rows"],
             row_bytes=row_bytes,
             staged_share=best["compressed_mb_per_second"] / best["raw_mb_per_second"],
+            csv_share=finding.get("figures", {}).get("csv_share_of_table", predict.CSV_SHARE),
         )
     raise LookupError(f"{source} has no scenario `extract` of lineitem with a contender of ours; run the benchmark")
 

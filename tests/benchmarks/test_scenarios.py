@@ -1,6 +1,8 @@
 """Every scenario from end to end, on hardly any rows: it verifies what arrived, judges, and tells what it cost."""
 
 import json
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,19 @@ def bench(tmp_path_factory):
     """One for all, as in a run of the suite: the tables are made once."""
     scratch = tmp_path_factory.mktemp("bench")
     with PostgresServer(scratch / "postgres") as server:
-        yield Bench(server, scratch, "quick", SCALE, rounds=1, console=Console(quiet=True), peers=False)
+        yield Bench(server, scratch, "quick", SCALE, 1, Console(quiet=True), peers=False, warm_up=False)
+
+
+@pytest.fixture(autouse=True)
+def one_warehouse(warehouse, monkeypatch):
+    """The session's for all scenarios, each of which would start its own."""
+
+    @contextmanager
+    def serve(directory):
+        directory.mkdir(parents=True)
+        yield warehouse.endpoint
+
+    monkeypatch.setattr("benchmarks.warehouse.serve", serve)
 
 
 def found(bench, scenario):
@@ -81,13 +95,13 @@ def test_nothing_is_left_of_reading_without_a_target(bench):
     (finding,) = found(bench, null_target)
     runs = runs_of(finding)
     assert runs[null_target.BASE].compressed_bytes == 0
-    assert 0 < runs["borealis zstd"].compressed_bytes < runs["borealis zstd"].raw_bytes
+    assert 0 < runs["borealis gzip"].compressed_bytes < runs["borealis gzip"].raw_bytes
 
 
 def test_a_run_that_is_interrupted_is_gone_on_with(bench):
-    """What has been loaded by then is not read again; of so few rows a killed process may have loaded none."""
+    """What has been loaded by then is not read again: at most six of sixteen chunks are under way."""
     (finding,) = found(bench, resume)
-    assert 0 < finding.figures["killed_second_read_share"] <= 1
+    assert 0.5 <= finding.figures["killed_second_read_share"] <= 15 / 16
     assert 0 < finding.figures["out_of_time_second_read_share"] < 1
 
 
@@ -127,20 +141,23 @@ def test_ten_times_the_rows_are_compared_with_the_rows(bench):
     assert finding.targets[0].measured == pytest.approx(ten.seconds / one.seconds / (ten.rows / one.rows / 10))
 
 
-def test_a_run_with_a_receipt_is_compared_with_the_first_and_with_fixed_limits(bench, monkeypatch):
-    monkeypatch.setattr(adaptive, "LINE_BYTES_S", 5e5)
-    findings = found(bench, adaptive)
-    assert [finding.scenario for finding in findings] == ["adaptive, slow line", "adaptive, fast line"]
-    for finding in findings:
+def test_a_run_with_a_receipt_sends_fewer_bytes_where_the_line_is_slow(bench, monkeypatch):
+    """With one reader and one loader, since of few rows several are done before anything could be chosen better."""
+    alone = {"readers": 1, "loaders": 1}
+    settings = {adaptive.FIXED: adaptive.LIMITS | alone, adaptive.FIRST: alone, adaptive.AGAIN: alone}
+    monkeypatch.setattr(adaptive, "SETTINGS", settings)
+    monkeypatch.setattr(adaptive, "LINE_BYTES_S", 2e6)
+    slow, fast = found(replace(bench, scale=0.05), adaptive)
+    assert [slow.scenario, fast.scenario] == ["adaptive, slow line", "adaptive, fast line"]
+    for finding in (slow, fast):
         fixed, first, again = (dict(_decided(outcome)) for outcome in finding.outcomes)
-        assert {fixed["loaders"], fixed["codec"]} <= {"limits.loaders", "limits.compression_level", "table"}
-        assert not {*first.values(), *again.values()} & {f"limits.{name}" for name in adaptive.LIMITS}
-        assert "history" not in first.values()
-    assert again_of(findings[1])["codec"] == "cores"
-
-
-def again_of(finding):
-    return dict(_decided(finding.outcomes[-1]))
+        assert fixed["codec"] == "limits.compression_level"
+        assert first["codec"] == "cores", "nothing is known yet"
+        assert again["codec"] == ("history" if finding is slow else "cores")
+    fixed, first, again = (outcome.runs[0] for outcome in slow.outcomes)
+    assert again.compressed_bytes < 0.9 * first.compressed_bytes == 0.9 * fixed.compressed_bytes
+    fixed, first, again = (outcome.runs[0] for outcome in fast.outcomes)
+    assert again.compressed_bytes == first.compressed_bytes
 
 
 def _decided(outcome):

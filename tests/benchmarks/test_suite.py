@@ -1,6 +1,7 @@
 """The suite itself, on little: it makes its tables, races, checks, judges and keeps."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,10 @@ from benchmarks.bench import Bench, Finding, Target
 from benchmarks.contenders import extract, psql
 from benchmarks.contest import Contender, Outcome, Run
 from benchmarks.data import small, trickle
+from benchmarks.report.results import RESULTS
 from benchmarks.scenarios.extract import CURSOR, OURS, judged
+from benchmarks.simulator.world import read_costs
+from engine import predict
 from tests.conftest import ROOT, connected
 
 SCALE = 0.001
@@ -95,6 +99,24 @@ def test_an_unknown_scenario_is_refused_with_those_there_are():
     ended = command("--only", "nonsense")
     assert ended.returncode
     assert "extract" in ended.stderr
+
+
+def results_named(*files):
+    return {name for file in files for name in re.findall(r"results/([\w.:-]+\.json)", file.read_text())}
+
+
+def test_a_result_that_a_document_names_is_kept():
+    named = results_named(*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("engine/*.py"))
+    assert named
+    assert {name for name in named if not (RESULTS / name).is_file()} == set()
+
+
+def test_the_defaults_of_a_prediction_are_those_of_the_result_that_the_documents_name():
+    """What a plan says before anything was run is what the benchmark measured, rounded."""
+    (name,) = results_named(ROOT / "docs" / "scale.md")
+    costs = read_costs(RESULTS / name)
+    assert round(costs.staged_share, 2) == predict.STAGED_SHARE
+    assert round(costs.csv_share, 2) == predict.CSV_SHARE
 
 
 def outcome(name, seconds, **told):
