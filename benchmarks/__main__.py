@@ -66,15 +66,21 @@ def run(
                 bench.say("making the environments of other tools, which is done once and not counted")
                 prepare()
             bench.say(f"PostgreSQL {server.version}, {profile}: scale {scale:g}, {bench.rounds} rounds")
-            findings, spent = [], []
+            findings, spent, failed = [], [], []
             for scenario in chosen:
                 bench.say(f"{scenario.NAME}: {scenario.ABOUT}")
                 began, making_s = time.monotonic(), bench.making_s
-                found = [finding.to_json() for finding in scenario.run(bench)]
+                try:
+                    found = [finding.to_json() for finding in scenario.run(bench)]
+                except Exception:  # noqa: BLE001 -- what the others found is not thrown away
+                    console.print_exception()
+                    failed.append(scenario.NAME)
+                    continue
                 for finding in found:
                     terminal.show(finding, console)
                 findings += found
                 spent.append(_spent(scenario, bench, time.monotonic() - began, bench.making_s - making_s))
+                bench.say(f"{scenario.NAME} took {spent[-1]['seconds']} s of {spent[-1]['budget']}\n")
     terminal.show_targets(findings, console)
     terminal.show_time(spent, findings, console)
     result = {
@@ -87,6 +93,8 @@ def run(
         "scenarios": findings,
     }
     bench.say(f"Kept in {keep(result, profile, keep_in)}")
+    if failed:
+        raise SystemExit(f"These could not be measured, and are missing: {', '.join(failed)}")
 
 
 @app.command(name="list")

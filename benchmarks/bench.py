@@ -144,7 +144,7 @@ class Bench:
 
     def table(self, name: str, scale: float | None = None) -> Table:
         """Of a dataset (a module of benchmarks/data), made at the first call and the same one afterwards."""
-        scale = self.scale if scale is None else scale
+        scale = round(self.scale if scale is None else scale, 9)
         if (name, scale) not in self._tables:
             self._tables[name, scale] = self._make(dataset(name), scale)
         return self._tables[name, scale]

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.bench import Bench, Table
+from benchmarks.bench import Table
 from benchmarks.contest import Contender, DisqualifiedError
 from benchmarks.peers.environments import AbsentError, make, python_of
 
@@ -28,9 +28,7 @@ class Peer:
     lock: str | None
     """Of its environment; None: it runs in ours."""
     rounds_max: int | None = None
-    """Of the quick profile, fewer the slower it is; None: as many as ours."""
-    slow: bool = False
-    """One round in either profile: a fifth of the others' rate and less."""
+    """Fewer the slower it is; None: as many as ours."""
 
     def argv(self, dsn: str, *tables: str) -> list[str]:
         python = python_of(self.lock) if self.lock else Path(sys.executable)
@@ -52,8 +50,8 @@ PEERS = [
     Peer("adbc parquet", "from_adbc", "adbc", rounds_max=2),
     Peer("polars parquet", "from_polars", "polars", rounds_max=2),
     Peer("dlt parquet", "from_dlt", "dlt", rounds_max=1),
-    Peer("sling csv zstd", "from_sling", "sling", rounds_max=1, slow=True),
-    Peer("cursor + csv gzip", "from_cursor", None, rounds_max=1, slow=True),
+    Peer("sling csv zstd", "from_sling", "sling", rounds_max=1),
+    Peer("cursor + csv gzip", "from_cursor", None, rounds_max=1),
 ]
 ENVIRONMENT = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -65,18 +63,18 @@ def prepare() -> None:
             peer.make()
 
 
-def peers(bench: Bench, table: Table, names: Collection[str] = ()) -> list[Contender]:
+def peers(table: Table, names: Collection[str] = ()) -> list[Contender]:
     """All of them, or those; one whose environment cannot be made fails in its first round, with the reason."""
-    return [_contender(bench, peer, table) for peer in PEERS if not names or peer.name in names]
+    return [_contender(peer, table) for peer in PEERS if not names or peer.name in names]
 
 
-def _contender(bench: Bench, peer: Peer, table: Table) -> Contender:
+def _contender(peer: Peer, table: Table) -> Contender:
     return Contender(
         peer.name,
         peer.argv(table.dsn, table.name),
         table.check,
         env=ENVIRONMENT,
         before=peer.make,
-        rounds_max=peer.rounds_max if bench.profile == "quick" else 1 if peer.slow else None,
+        rounds_max=peer.rounds_max,
         warm_up=peer.argv(table.dsn, table.sample),
     )

@@ -10,19 +10,19 @@ from benchmarks.bench import Profile, Scenario
 
 BUDGET_S: Mapping[str, Mapping[Profile, int]] = {
     "losses": {"quick": 20, "full": 20},
-    "extract": {"quick": 130, "full": 1200},
+    "extract": {"quick": 125, "full": 900},
     "null_target": {"quick": 8, "full": 60},
     "loading": {"quick": 14, "full": 100},
-    "end_to_end": {"quick": 28, "full": 200},
-    "growth": {"quick": 20, "full": 120},
-    "adaptive": {"quick": 30, "full": 180},
-    "resume": {"quick": 14, "full": 60},
-    "fan_out": {"quick": 14, "full": 60},
-    "merge": {"quick": 14, "full": 60},
-    "verify": {"quick": 10, "full": 60},
-    "small_tables": {"quick": 50, "full": 300},
-    "simulated": {"quick": 35, "full": 200},
-    "cold_start": {"quick": 0, "full": 250},
+    "end_to_end": {"quick": 26, "full": 140},
+    "growth": {"quick": 18, "full": 90},
+    "adaptive": {"quick": 26, "full": 250},
+    "resume": {"quick": 14, "full": 50},
+    "fan_out": {"quick": 14, "full": 50},
+    "merge": {"quick": 12, "full": 60},
+    "verify": {"quick": 9, "full": 50},
+    "small_tables": {"quick": 40, "full": 200},
+    "simulated": {"quick": 28, "full": 200},
+    "cold_start": {"quick": 0, "full": 180},
 }
 """Seconds of each module on two quiet cores, its tables made and all that was left read again. Full: 40 minutes."""
 

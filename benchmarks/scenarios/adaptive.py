@@ -25,7 +25,7 @@ NAME = "adaptive"
 ABOUT = "what choosing by earlier runs gains over a slow line, and costs over a fast one"
 DATASETS = {"quick": ["lineitem"], "full": ["lineitem"]}
 
-ROUNDS = {"quick": 1, "full": 3}
+ROUNDS = {"quick": 1, "full": 2}
 LINE_BYTES_S = 8e6
 """Of all connections together, to the warehouse: a tenth of what a function's network carries, so that two cores, with
 the server and the warehouse on them too, have time to spare."""

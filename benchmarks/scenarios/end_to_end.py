@@ -21,9 +21,9 @@ NAME = "end-to-end"
 ABOUT = "a table into the embedded warehouse, beside extraction alone and loading alone"
 DATASETS = {"quick": ["lineitem"], "full": ["lineitem"]}
 
-SHARE = {"quick": 0.4, "full": 1.0}
+SHARE = {"quick": 0.4, "full": 0.5}
 """Of the suite's scale."""
-SHARE_OF_MANY = {"quick": 0.2, "full": 1.0}
+SHARE_OF_MANY = {"quick": 0.2, "full": 0.25}
 """The same where one contender is several runs, or several processes."""
 WHOLE, EXTRACT, LOAD = "end to end", "extract alone", "load alone"
 SLOWER_MAX = 1.10

@@ -31,7 +31,7 @@ DATASETS: Mapping[Profile, Sequence[str]] = {"quick": ["lineitem"], "full": ["li
 
 SCALE_SHARE = 1 / 4
 """Of the suite's rows: slow lines are slow."""
-ROUNDS: Mapping[Profile, int] = {"quick": 1, "full": 3}
+ROUNDS: Mapping[Profile, int] = {"quick": 1, "full": 2}
 WORKERS = (1, 2, 4)
 READERS, LOADERS, QUEUE = 2, 2, 2
 CHUNK_BYTES = 2 * 2**20
@@ -134,7 +134,7 @@ def run(bench: Bench) -> list[Finding]:
 
 @contextmanager
 def _place(bench: Bench) -> Iterator[Place]:
-    folder = bench.scratch / "fan-out"
+    folder = bench.scratch / NAME
     folder.mkdir()
     with serve(folder / "warehouse") as endpoint:
         yield Place(bench, endpoint, folder)

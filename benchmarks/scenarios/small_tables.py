@@ -26,7 +26,7 @@ DATASETS: dict[str, list[str]] = {"quick": [], "full": []}
 
 TABLES_AT_SCALE_1, TABLES_MAX = 400, 1000
 """100 where the suite is quick; 1,000 in the full one."""
-ROUNDS_MAX = {"quick": 1, "full": 2}
+ROUNDS_MAX = 1
 PLANNED_AT_SCALE_1, PLANNED_MAX = 20_000, 5000
 FIRST, AGAIN = "first run", "run again"
 FEW, FEW_TABLES = "public.small_00*", 99
@@ -63,7 +63,7 @@ def _replicated(bench: Bench) -> Finding:
             Contender(FIRST, replicate.argv(config), counted, before=warehouse.empty, warm_up=few),
             Contender(AGAIN, replicate.argv(config), counted, before=warehouse.begin, warm_up=()),
         ]
-        outcomes = bench.race(contenders, min(bench.rounds, ROUNDS_MAX[bench.profile]))
+        outcomes = bench.race(contenders, min(bench.rounds, ROUNDS_MAX))
         warehouse.arrived(config, bench.scratch, {})
         few_tables = min(tables, FEW_TABLES)
         statements = _statements(warehouse, dsn, few_tables, bench.scratch)
@@ -125,7 +125,7 @@ def _planned(bench: Bench) -> Finding:
             return Left(tables, 0, 0)
 
         contender = Contender(f"plan of {tables}", plan.argv(config), all_of_them)
-        (outcome,) = bench.race([contender], min(bench.rounds, ROUNDS_MAX[bench.profile]))
+        (outcome,) = bench.race([contender], min(bench.rounds, ROUNDS_MAX))
     seconds = outcome.median(lambda run: run.seconds)
     target = Target(f"plan of {tables} tables, seconds", "at most", PLAN_S_MAX, seconds)
     return Finding(NAME, "planning", tables, outcome.name, [outcome], [target], ["a row is a table here"])

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,25 +59,25 @@ def test_every_peer_has_a_program_and_a_target():
 
 
 def test_a_peer_races_on_a_real_table(bench):
-    contender = next(each for each in peers(bench, bench.table("narrow")) if each.name == CURSOR.name)
+    contender = next(each for each in peers(bench.table("narrow")) if each.name == CURSOR.name)
     (outcome,) = bench.race([contender])
     assert (outcome.failed, outcome.lost) == ("", "")
     assert [run.rows for run in outcome.runs] == [bench.table("narrow").rows]
     assert outcome.versions.keys() == {"asyncpg"}
 
 
-def test_slow_peers_race_fewer_rounds_of_the_quick_suite(bench):
+def test_slow_peers_race_fewer_rounds_and_all_warm_up_on_a_sample(bench):
     table = bench.table("narrow")
-    quick = {each.name: each.rounds_max for each in peers(bench, table)}
-    full = {each.name: each.rounds_max for each in peers(replace(bench, profile="full"), table)}
-    assert (quick["duckdb parquet"], quick["adbc parquet"], quick["sling csv zstd"]) == (None, 2, 1)
-    assert (full["duckdb parquet"], full["adbc parquet"], full["sling csv zstd"]) == (None, None, 1)
-    assert [each.name for each in peers(bench, table, ["adbc parquet"])] == ["adbc parquet"]
+    racing = {each.name: each for each in peers(table)}
+    rounds = [racing[name].rounds_max for name in ("duckdb parquet", "adbc parquet", "sling csv zstd")]
+    assert rounds == [None, 2, 1]
+    assert all("narrow_sample" in each.warm_up and "narrow" in each.argv for each in racing.values())
+    assert [each.name for each in peers(table, ["adbc parquet"])] == ["adbc parquet"]
 
 
 def test_a_peer_that_cannot_be_installed_is_absent_and_the_others_race(bench, tmp_path, monkeypatch):
     table = bench.table("narrow")
-    present = next(each for each in peers(bench, table) if each.name == CURSOR.name)
+    present = next(each for each in peers(table) if each.name == CURSOR.name)
     monkeypatch.setattr(environments, "KEPT", tmp_path / "kept")
     monkeypatch.setattr(environments, "HERE", tmp_path)
     (tmp_path / "requirements-no.txt").write_text("no-version\n")
