@@ -22,17 +22,17 @@ from engine.tuning import CHUNK_BYTES_MIN, HELD_MIN
 
 COPY_BYTES_S = 50e6
 """CSV bytes a second of one function: published network rates of one are 0.4 to 0.7 Gbit/s, this is 0.4. Our own
-benchmark reads and compresses 193 MB/s on two cores (benchmarks/results), so the network comes first."""
-READ_BYTES_S = 48e6
-"""CSV bytes a second of one of four readers on two cores (benchmarks/results, COPY with gzip: 193 MB/s in all)."""
+benchmark reads and compresses 196 MB/s on two cores (docs/benchmarks.md), so the network comes first."""
+READ_BYTES_S = 49e6
+"""CSV bytes a second of one of four readers on two cores (docs/benchmarks.md, COPY with gzip: 196 MB/s in all)."""
 PUT_BYTES_S = 44e6
 """Compressed bytes a second of one loader: the slower end of what connector 5 uploads to a server on loopback."""
 LOAD_BYTES_S = 138e6
 """CSV bytes a second of an X-Small warehouse: 4.7 TB of CSV in 1,063 s on a 2X-Large (Snowflake's blog), a 32nd."""
 STAGED_SHARE = 0.29
-"""Compressed bytes by CSV bytes (benchmarks/results: 68.3 MB of 235.1 MB by gzip at level 1)."""
+"""Compressed bytes by CSV bytes (docs/benchmarks.md, lineitem: 68.1 MB of 233.6 MB by gzip at level 1)."""
 CSV_SHARE = 0.97
-"""CSV bytes by bytes of the table, TOAST included (benchmarks/results: 235.1 MB of 242.3 MB)."""
+"""CSV bytes by bytes of the table, TOAST included (lineitem: 233.6 MB of 242.3 MB)."""
 FIXED_S = 10.0
 """Login, plan, landing table and gates: a dozen statements at up to a second each. Assumed, until a run has measured
 it."""

@@ -54,7 +54,10 @@ def _race(bench: Bench, table: Table) -> Finding:
     for outcome in outcomes:
         outcome.lossy = bench.lossy.get("borealis" if outcome.name.startswith("borealis") else outcome.name, "")
     targets = judged(outcomes) if table.dataset == TARGETS_ON else []
-    figures = {"csv_share_of_table": round(table.raw_bytes / table.heap_bytes, 3)}
+    ours = next(outcome for outcome in outcomes if outcome.name == OURS)
+    figures = {}
+    if ours.runs:
+        figures["csv_share_of_table"] = round(ours.runs[0].extra["csv_bytes"] / table.heap_bytes, 3)
     return Finding(NAME, table.dataset, table.rows, psql.NAME, outcomes, targets, psql.notes(), figures)
 
 

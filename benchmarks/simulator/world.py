@@ -168,13 +168,14 @@ def costs_of(result: Mapping[str, Any], source: str) -> Costs:
         ):
             continue
         best = max(ours, key=lambda each: float(each["rows_per_second"]))
-        row_bytes = best["raw_mb_per_second"] * 1e6 / best["rows_per_second"]
+        run = best["runs"][0]
+        csv_bytes = run["extra"]["csv_bytes"]  # with the quotes that ours have, which psql's have not
         return Costs(
             source=f"{source}: {best['name']}",
             client_cpu_s=best["client_cpu_s_per_million_rows"],
             backend_cpu_s=best["backend_cpu_s_per_million_rows"],
-            row_bytes=row_bytes,
-            staged_share=best["compressed_mb_per_second"] / best["raw_mb_per_second"],
+            row_bytes=csv_bytes / run["rows"],
+            staged_share=run["compressed_bytes"] / csv_bytes,
             csv_share=finding.get("figures", {}).get("csv_share_of_table", predict.CSV_SHARE),
         )
     raise LookupError(f"{source} has no scenario `extract` of lineitem with a contender of ours; run the benchmark")

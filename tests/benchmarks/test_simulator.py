@@ -158,12 +158,17 @@ def test_a_shared_capacity_is_used_up_and_not_more(wanted, capacity):
 
 def test_rates_come_from_our_fastest_contender_of_a_result():
     ours = {
-        "rows_per_second": 1e6, "raw_mb_per_second": 157.0, "compressed_mb_per_second": 45.53,
-        "client_cpu_s_per_million_rows": 0.5, "backend_cpu_s_per_million_rows": 1.0,
+        "rows_per_second": 1e6, "client_cpu_s_per_million_rows": 0.5, "backend_cpu_s_per_million_rows": 1.0,
+        "runs": [{"rows": 1000, "raw_bytes": 140_000, "compressed_bytes": 45_530, "extra": {"csv_bytes": 157_000}}],
     }  # fmt: skip
     slow = {**ours, "name": "borealis cursor", "rows_per_second": 1e5}
-    found = {"scenario": "extract", "contenders": [{**ours, "name": "psql"}, slow, {**ours, "name": "borealis copy"}]}
+    figures = {"csv_share_of_table": 0.9}
+    found = {
+        "scenario": "extract",
+        "figures": figures,
+        "contenders": [{**ours, "name": "psql"}, slow, {**ours, "name": "borealis copy"}],
+    }
     told = costs_of({"scenarios": [{"scenario": "merge"}, found]}, "r.json")
-    assert told == Costs("r.json: borealis copy", 0.5, 1.0, pytest.approx(157), pytest.approx(0.29))
+    assert told == Costs("r.json: borealis copy", 0.5, 1.0, pytest.approx(157), pytest.approx(0.29), 0.9)
     with pytest.raises(LookupError, match="run the benchmark"):
         costs_of({"scenarios": []}, "r.json")
