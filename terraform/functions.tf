@@ -133,29 +133,3 @@ resource "aws_lambda_function_url" "health" {
   qualifier          = aws_lambda_alias.live["health"].name
   authorization_type = "AWS_IAM"
 }
-
-# For the role of whoever watches from outside: nobody else may call the URL, and this does not allow another way in.
-resource "aws_iam_policy" "health_caller" {
-  name        = "${local.name}-health-caller"
-  description = "May ask the health function by its URL"
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "CallTheUrl"
-        Effect    = "Allow"
-        Action    = "lambda:InvokeFunctionUrl"
-        Resource  = "${local.functions.health.arn}:live"
-        Condition = { StringEquals = { "lambda:FunctionUrlAuthType" = "AWS_IAM" } }
-      },
-      {
-        Sid       = "OnlyByTheUrl"
-        Effect    = "Allow"
-        Action    = "lambda:InvokeFunction"
-        Resource  = "${local.functions.health.arn}:live"
-        Condition = { Bool = { "lambda:InvokedViaFunctionUrl" = "true" } }
-      },
-    ]
-  })
-}

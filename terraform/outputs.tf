@@ -49,8 +49,13 @@ output "health_url" {
 }
 
 output "policies" {
-  description = "Policies for roles of others: deployer brings packages to the functions, health_caller may ask the health function by its URL, auditor reads the audit log."
-  value       = { deployer = aws_iam_policy.deployer.arn, health_caller = aws_iam_policy.health_caller.arn, auditor = aws_iam_policy.auditor.arn }
+  description = "ARNs of policies for roles of others: deployer brings packages to the functions, operator does what the runbook says, health_caller may ask the health function by its URL, auditor reads the audit log."
+  value = {
+    deployer      = aws_iam_policy.deployer.arn
+    operator      = aws_iam_policy.operator.arn
+    health_caller = aws_iam_policy.health_caller.arn
+    auditor       = aws_iam_policy.auditor.arn
+  }
 }
 
 # --- network ----------------------------------------------------------------------------------------------------

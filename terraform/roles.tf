@@ -315,57 +315,6 @@ resource "aws_iam_role_policy" "scheduler_keys" {
   })
 }
 
-# --- the pipeline -----------------------------------------------------------------------------------------------
-
-# For the role that Harness or a person deploys with: what `python -m delivery` calls, and nothing that Terraform makes.
-resource "aws_iam_policy" "deployer" {
-  name        = "${local.name}-deployer"
-  description = "Brings packages to the functions of ${local.name}"
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid    = "PublishAndMoveTheAlias"
-        Effect = "Allow"
-        Action = [
-          "lambda:GetAlias", "lambda:GetFunction", "lambda:GetFunctionConfiguration", "lambda:PublishVersion",
-          "lambda:UpdateAlias", "lambda:UpdateFunctionCode",
-        ]
-        Resource = flatten([for function in local.functions : [function.arn, "${function.arn}:*"]])
-      },
-      {
-        Sid      = "Try" # the health of what was deployed, and a trial run
-        Effect   = "Allow"
-        Action   = "lambda:InvokeFunction"
-        Resource = [for key in ["health", "parallel", "scheduled"] : "${local.functions[key].arn}:*"]
-      },
-      {
-        Sid      = "FollowTheTrial"
-        Effect   = "Allow"
-        Action   = "states:DescribeExecution"
-        Resource = "${local.arn["states"]}:execution:${local.state_machine}:*"
-      },
-      {
-        Sid      = "Watch"
-        Effect   = "Allow"
-        Action   = "cloudwatch:DescribeAlarms"
-        Resource = "arn:${local.partition}:cloudwatch:${var.region}:${local.account}:alarm:*"
-      },
-      {
-        Sid      = "VersionsOfTheEnvironment" # a new version is lent the key to its variables
-        Effect   = "Allow"
-        Action   = ["kms:CreateGrant", "kms:Decrypt"]
-        Resource = aws_kms_key.data.arn
-        Condition = {
-          StringEquals = { "kms:ViaService" = "lambda.${var.region}.${local.dns_suffix}" }
-          BoolIfExists = { "kms:GrantIsForAWSResource" = "true" }
-        }
-      },
-    ]
-  })
-}
-
 # --- Slack ------------------------------------------------------------------------------------------------------
 
 resource "aws_iam_role" "chat" {
