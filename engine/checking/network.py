@@ -24,8 +24,8 @@ from engine.errors import BorealisError
 
 ANSWER_S = 5.0
 """A handshake on the other side of the world takes half a second."""
-ROLES = ("SNOWFLAKE_DEPLOYMENT", "SNOWFLAKE_DEPLOYMENT_REGIONLESS", "STAGE", "OCSP_CACHE", "OCSP_CACHE_REGIONLESS")
-"""Of what SYSTEM$ALLOWLIST lists, what the connector talks to."""
+ROLES = ("SNOWFLAKE_DEPLOYMENT", "SNOWFLAKE_DEPLOYMENT_REGIONLESS", "STAGE")
+"""Of what SYSTEM$ALLOWLIST lists, what statements and files need; without OCSP's hosts a login works all the same."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """A host's addresses, none where the name is not known."""

@@ -162,7 +162,6 @@ def test_the_hosts_that_the_account_lists_are_those_that_the_connector_needs():
       {"type": "OCSP_CACHE", "host": "ocsp.cd67890.us-east-1.privatelink.snowflakecomputing.com", "port": 80},
       {"type": "SNOWSQL_REPO", "host": "sfc-repo.snowflakecomputing.com", "port": 443}]"""
     assert [(each.role, each.port, each.tls, each.private) for each in listed(answer, private=True)] == [
-        ("ocsp_cache", 80, False, True),
         ("snowflake_deployment", 443, True, True),
         ("stage", 443, True, False),
     ]
