@@ -163,7 +163,8 @@ def _loaders(config: Config, within: Bounds, rates: Rates) -> Decision:
     """As many more as readers waited for: of `n` loaders, in a share 1 - w of the time, n / (1 - w) are needed.
 
     To an external stage each reader sends its own file. Readers are not lessened instead: over 3 MB/s, 1.5 M rows took
-    0.80 to 1.12 of the first run's time with the two that would keep up, and 0.80 and 0.88 with four, on a busy machine.
+    0.80 to 1.12 of the first run's time with the two that would keep up, and 0.80 and 0.88 with four, on a busy
+    machine.
     """
     if config.limits.loaders is not None or rates.held < HELD_MIN or config.stage.url:
         return within.loaders
