@@ -6,7 +6,6 @@ beside the version is a canary, and the description says which package is live a
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterator
@@ -24,8 +23,9 @@ from package.contents import functions
 
 ALIAS = "live"
 FUNCTIONS = [name.removeprefix("handlers.") for name in functions(REPOSITORY)]
-CLIENT = Config(read_timeout=910, connect_timeout=10, retries={"total_max_attempts": 4, "mode": "standard"})
-"""A function answers within 900 s."""
+RETRIES = {"total_max_attempts": 4, "mode": "standard"}
+CLIENT = Config(read_timeout=910, connect_timeout=10, tcp_keepalive=True, retries=RETRIES)
+"""A function answers within 900 s, and NAT forgets a connection that is still for 350."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +79,27 @@ class Place:
             raise
 
     def promote(self, package: PackageId) -> list[str]:
-        """The functions whose canary gets everything from now on."""
-        waiting = [each for each in self.aliases() if each.canary]
+        """The functions whose canary, of this package, gets everything from now on."""
+        aliases = self.aliases()
+        waiting = [each for each in aliases if self._tries(each, package)]
+        live = all(self._code(each.function, each.version) == package.code for each in aliases if each not in waiting)
+        if not live:
+            raise DeliveryError(f"there is no canary of {package.short}; was it rolled back?")
         for alias in waiting:
             self._promote(alias, str(alias.canary), package)
         return [each.function for each in waiting]
 
     def roll_back(self, package: PackageId | None) -> dict[str, str]:
-        """Ends canaries; where the package is live already, or any if None is named, the version before it is again.
+        """Ends the package's canary; where it is live already, the version before it is again. None: any package.
 
         What it did, by function. Nothing of it is done twice, and a package that was never live changes nothing.
         """
         done = {}
         for alias in self.aliases():
-            if alias.canary:
+            if alias.canary and (package is None or self._tries(alias, package)):
                 self._point(alias, alias.version, alias.description, {})
                 done[alias.function] = f"{alias.canary} gets nothing any more, {alias.version} stays"
-            elif alias.before and (package is None or alias.serves(package)):
+            elif not alias.canary and alias.before and (package is None or alias.serves(package)):
                 self._point(alias, alias.before, f"rolled back from {alias.version}", {})
                 done[alias.function] = f"{alias.version} back to {alias.before}"
         return done
@@ -148,10 +152,18 @@ class Place:
         canary = next(iter(weights), None)
         return Alias(function, found["FunctionVersion"], canary, found.get("Description", ""), found["RevisionId"])
 
+    def _tries(self, alias: Alias, package: PackageId) -> bool:
+        """Whether its canary is of the package."""
+        return alias.canary is not None and self._code(alias.function, alias.canary) == package.code
+
+    def _code(self, function: str, version: str) -> str:
+        with self._told(f"{function}:{version}"):
+            found = self.lambdas.get_function_configuration(FunctionName=self.prefix + function, Qualifier=version)
+        return str(found["CodeSha256"])
+
     def _published(self, function: str, package: Package) -> str:
-        name, code = self.prefix + function, base64.b64encode(bytes.fromhex(package.id.sha256)).decode()
+        name, code, has = self.prefix + function, package.id.code, self._code(function, "$LATEST")
         with self._told(function):
-            has = self.lambdas.get_function_configuration(FunctionName=name)["CodeSha256"]
             if has != code:
                 sent = {"ZipFile": package.archive, "Architectures": [DEPLOYED]}
                 has = self.lambdas.update_function_code(FunctionName=name, **sent)["CodeSha256"]

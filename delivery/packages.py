@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -34,6 +35,11 @@ class PackageId:
 
     def __str__(self) -> str:
         return f"{self.version}/{self.sha256}"
+
+    @property
+    def code(self) -> str:
+        """What Lambda calls CodeSha256."""
+        return base64.b64encode(bytes.fromhex(self.sha256)).decode()
 
     @property
     def short(self) -> str:

@@ -77,9 +77,18 @@ def test_what_was_promoted_goes_back_once_and_not_further(deployed, place, canar
 
 def test_a_rollback_leaves_alone_what_its_package_has_not_replaced(deployed, place, canary, made):
     """The rollback of a pipeline whose deployment was refused must not undo the one before."""
+    third = made("0.3.0").id
+    assert place.roll_back(third) == {}
+    assert deployed.live() == everywhere("1", {"2": 0.1})
     place.promote(canary.id)
-    assert place.roll_back(made("0.3.0").id) == {}
+    assert place.roll_back(third) == {}
     assert deployed.live() == everywhere("2")
+
+
+def test_nothing_but_its_own_canary_is_promoted(deployed, place, canary, made):
+    with pytest.raises(DeliveryError, match="was it rolled back"):
+        place.promote(made("0.3.0").id)
+    assert deployed.live() == everywhere("1", {"2": 0.1})
 
 
 def test_a_deployment_goes_to_all_invocations_at_once(deployed, place, second):
@@ -91,6 +100,7 @@ def test_the_same_package_once_more_changes_nothing(deployed, place, second):
     place.shift(place.published(second), second.id, 100)
     for percent in (10, 100):
         place.shift(place.published(second), second.id, percent)
+        assert place.promote(second.id) == []
         assert deployed.live() == everywhere("2")
     assert {each.before for each in place.aliases()} == {"1"}
 
