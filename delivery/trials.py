@@ -63,7 +63,8 @@ def _complete(answer: dict[str, Any]) -> dict[str, Any]:
         each for each in answer.get("tables", []) if each.get("status", "COMPLETE") != "COMPLETE" or "faults" in each
     ]
     if answer.get("status") != "COMPLETE" or wrong or not answer.get("tables"):
-        raise DeliveryError(f"the run is {answer.get('status')}: {json.dumps(wrong or answer)[:2000]}")
+        why = answer["error"]["message"] if answer.get("error") else json.dumps(wrong or answer)[:2000]
+        raise DeliveryError(f"the run is {answer.get('status')}: {why}")
     return answer
 
 

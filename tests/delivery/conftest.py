@@ -114,10 +114,12 @@ def deployed(aws, made, tmp_path, monkeypatch) -> Iterator[Deployed]:
     variables = {**aws.variables, "AWS_DEFAULT_REGION": REGION}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    spec = FunctionSpec(
-        "answering.handler", env={"ANSWER": str(there.answer)}, code=Path(__file__).with_name("functions")
-    )
-    with Functions(tmp_path / "functions", {f"{there.prefix}health": spec}, variables) as functions:
+    code = Path(__file__).with_name("functions")
+    specs = {
+        there.prefix + name: FunctionSpec("answering.handler", env={"ANSWER": str(there.answer)}, code=code)
+        for name in ("health", "scheduled")
+    }
+    with Functions(tmp_path / "functions", specs, variables) as functions:
         aws.functions = functions
         yield there
 

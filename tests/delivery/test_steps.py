@@ -15,6 +15,7 @@ from delivery.__main__ import app, main
 from delivery.artifactory import Artifactory
 from delivery.functions import FUNCTIONS, Place
 from delivery.packages import DeliveryError
+from delivery.trials import smoke
 from delivery.watch import watch
 
 QUIET = {}
@@ -183,6 +184,29 @@ def test_a_place_without_alarms_is_not_called_quiet(aws, place):
     place.prefix = "nobody-"
     with pytest.raises(DeliveryError, match="nothing would be watched"):
         watch(place, 0, print)
+
+
+# --- trials that fail; those that pass are in test_trials.py ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (
+            {"status": "COMPLETE", "run_id": "A", "tables": [{"table": "t", "rows_loaded": 1}]},
+            "was run twice: A, then A",
+        ),
+        ({"status": "COMPLETE", "run_id": "A", "tables": []}, "the run is COMPLETE"),
+        ({"status": "PARTIAL", "run_id": "A", "tables": [{"table": "t"}]}, "the run is PARTIAL"),
+        ({"status": "COMPLETE", "run_id": "A", "tables": [{"table": "t", "status": "FAILED"}]}, "FAILED"),
+    ],
+    ids=["twice", "nothing", "partial", "failed"],
+)
+def test_a_trial_whose_run_is_not_whole_fails(deployed, aws, place, tmp_path, answer, why):
+    (tmp_path / "scheduled.json").write_text(json.dumps(answer))
+    aws.functions.specs[f"{deployed.prefix}scheduled"].env["ANSWER"] = str(tmp_path / "scheduled.json")
+    with pytest.raises(DeliveryError, match=why):
+        smoke(place, "smoke", print)
 
 
 # --- the commands -----------------------------------------------------------------------------------------------
