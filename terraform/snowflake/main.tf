@@ -96,7 +96,7 @@ resource "snowflake_service_user" "loader" {
   default_role                   = snowflake_account_role.loader.name
   default_secondary_roles_option = "NONE"
   default_warehouse              = snowflake_warehouse.main.name
-  network_policy                 = snowflake_network_policy.main.name
+  network_policy                 = one(snowflake_network_policy.main[*].name)
 }
 
 resource "snowflake_grant_account_role" "loader" {
@@ -112,20 +112,15 @@ locals {
 # --- network policy of the user ---------------------------------------------------------------------------------------
 
 locals {
-  network_rules = merge(
-    length(var.network.endpoints) == 0 ? {} : {
-      ENDPOINTS = { type = "AWSVPCEID", mode = "INGRESS", values = var.network.endpoints, allowed = true }
-      # A rule of endpoints says nothing of public addresses, which stay allowed until a rule blocks them.
-      PUBLIC = { type = "IPV4", mode = "INGRESS", values = ["0.0.0.0/0"], allowed = false }
-    },
-    length(var.network.stage_endpoints) == 0 ? {} : {
-      # Heeded once the account has ENFORCE_NETWORK_RULES_FOR_INTERNAL_STAGES.
-      STAGE_ENDPOINTS = { type = "AWSVPCEID", mode = "INTERNAL_STAGE", values = var.network.stage_endpoints, allowed = true }
-    },
-    length(var.network.addresses) == 0 ? {} : {
-      ADDRESSES = { type = "IPV4", mode = "INGRESS", values = var.network.addresses, allowed = true }
-    },
-  )
+  from = var.network == null ? { endpoints = [], stage_endpoints = [], addresses = [] } : var.network
+  network_rules = { for key, rule in {
+    ENDPOINTS = { type = "AWSVPCEID", mode = "INGRESS", values = local.from.endpoints, allowed = true }
+    # A rule of endpoints says nothing of public addresses, which stay allowed until a rule blocks them.
+    PUBLIC = { type = "IPV4", mode = "INGRESS", values = length(local.from.endpoints) == 0 ? [] : ["0.0.0.0/0"], allowed = false }
+    # Heeded once the account has ENFORCE_NETWORK_RULES_FOR_INTERNAL_STAGES.
+    STAGE_ENDPOINTS = { type = "AWSVPCEID", mode = "INTERNAL_STAGE", values = local.from.stage_endpoints, allowed = true }
+    ADDRESSES       = { type = "IPV4", mode = "INGRESS", values = local.from.addresses, allowed = true }
+  } : key => rule if length(rule.values) > 0 }
 }
 
 resource "snowflake_network_rule" "main" {
@@ -140,6 +135,8 @@ resource "snowflake_network_rule" "main" {
 }
 
 resource "snowflake_network_policy" "main" {
+  count = var.network == null ? 0 : 1
+
   name                      = var.name
   comment                   = "Where the functions of Borealis come from"
   allowed_network_rule_list = [for key, rule in local.network_rules : snowflake_network_rule.main[key].fully_qualified_name if rule.allowed]

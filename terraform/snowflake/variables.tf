@@ -79,7 +79,7 @@ variable "warehouse" {
 }
 
 variable "network" {
-  description = "Where the user may come from: endpoints and stage_endpoints, ids of VPC endpoints (output snowflake_endpoints of the main configuration), and then from no public address; or addresses, as of the NAT gateways (output nat_addresses)."
+  description = "Where the user may come from: endpoints and stage_endpoints, ids of VPC endpoints (output snowflake_endpoints of the main configuration), and then from no public address; or addresses, as of the NAT gateways (output nat_addresses). null, to be written, as long as neither is known: then the policy of the account holds."
   type = object({
     endpoints       = optional(set(string), [])
     stage_endpoints = optional(set(string), [])
@@ -87,15 +87,15 @@ variable "network" {
   })
 
   validation {
-    condition     = alltrue([for id in setunion(var.network.endpoints, var.network.stage_endpoints) : can(regex("^vpce-[0-9a-f]+$", id))])
+    condition     = var.network == null ? true : alltrue([for id in setunion(var.network.endpoints, var.network.stage_endpoints) : can(regex("^vpce-[0-9a-f]+$", id))])
     error_message = "network: endpoints are ids, vpce-...."
   }
   validation {
-    condition     = (length(var.network.endpoints) > 0) != (length(var.network.addresses) > 0) && (length(var.network.stage_endpoints) == 0 || length(var.network.endpoints) > 0)
+    condition     = var.network == null ? true : (length(var.network.endpoints) > 0) != (length(var.network.addresses) > 0) && (length(var.network.stage_endpoints) == 0 || length(var.network.endpoints) > 0)
     error_message = "network has either endpoints, with stage_endpoints or without, or addresses."
   }
   validation {
-    condition     = alltrue([for cidr in var.network.addresses : can(cidrhost(cidr, 0)) && !endswith(cidr, "/0")])
+    condition     = var.network == null ? true : alltrue([for cidr in var.network.addresses : can(cidrhost(cidr, 0)) && !endswith(cidr, "/0")])
     error_message = "network: addresses are ranges such as 192.0.2.10/32, and not the whole internet."
   }
 }

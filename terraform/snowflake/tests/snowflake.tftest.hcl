@@ -61,6 +61,10 @@ run "by_private_link_no_public_address_is_let_in" {
     condition     = { for key, rule in snowflake_network_rule.main : key => "${rule.type} ${rule.mode} ${join(",", rule.value_list)}" } == { ENDPOINTS = "AWSVPCEID INGRESS vpce-0a1b2c3d4e5f60718", PUBLIC = "IPV4 INGRESS 0.0.0.0/0", STAGE_ENDPOINTS = "AWSVPCEID INTERNAL_STAGE vpce-0a1b2c3d4e5f60719" }
     error_message = "a rule of endpoints leaves public addresses allowed until another blocks them"
   }
+  assert {
+    condition     = snowflake_service_user.loader.network_policy == snowflake_network_policy.main[0].name
+    error_message = "the user's policy"
+  }
 }
 
 run "without_private_link_only_the_addresses_of_nat_are" {
@@ -70,6 +74,16 @@ run "without_private_link_only_the_addresses_of_nat_are" {
   assert {
     condition     = { for key, rule in snowflake_network_rule.main : key => "${rule.type} ${join(",", rule.value_list)}" } == { ADDRESSES = "IPV4 192.0.2.10/32" }
     error_message = "what is not allowed is refused"
+  }
+}
+
+run "until_it_is_known_where_the_functions_are_the_account_decides" {
+  command = plan
+  variables { network = null }
+
+  assert {
+    condition     = length(snowflake_network_policy.main) + length(snowflake_network_rule.main) == 0
+    error_message = "no policy, and so none that locks out what is made next"
   }
 }
 
