@@ -57,6 +57,8 @@ def _worker(config: Config, group: int) -> None:
     """Waits for the id of the run, as a warm function waits for its event."""
     print("ready", flush=True)
     run_id = sys.stdin.readline().strip()
+    if not run_id:
+        return  # who plans has failed, and says why
     began, cpu_s = time.monotonic(), time.process_time()
     told = anyio.run(_work, config, run_id, group)
     told |= {"total_s": time.monotonic() - began, "cpu_s": time.process_time() - cpu_s}
