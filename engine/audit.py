@@ -11,6 +11,9 @@ Names, ids and our own words; no value of a row, and no secret.
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,7 +22,7 @@ from typing import Any
 import anyio
 import orjson
 
-from engine import aws, failures
+from engine import __version__, aws, failures
 from engine.config import Config
 from engine.errors import AwsError, BorealisError
 from engine.logins import origins
@@ -103,6 +106,17 @@ async def audited(
         finally:
             with anyio.move_on_after(ENDING_S if failed else aws.READ_S, shield=True):
                 await _end(entry, config, since, failed)
+
+
+@asynccontextmanager
+async def audited_command(config: Config, command: str, asked: Mapping[str, Any]) -> AsyncIterator[Entry]:
+    """The same around a command on somebody's machine, where the log is set."""
+    host, pid = socket.gethostname(), os.getpid()
+    trigger = {"kind": "command", "user": getpass.getuser(), "host": host}
+    keys = {"function": None, "version": __version__, "command": command, "trigger": trigger}
+    stream = f"command/{host}/{pid}"
+    async with audited(config, config.aws.audit_log_group, stream, keys, asked) as entry:
+        yield entry
 
 
 async def _end(entry: Entry, config: Config, since: float, failed: BaseException | None) -> None:

@@ -32,12 +32,14 @@ from engine.model import Receipt
 
 if TYPE_CHECKING:
     from engine.local.warehouse.process import Endpoint
+    from engine.rollback import RolledBack
 
 COMPLETE, FAILED, BAD_CONFIGURATION, PARTIAL = 0, 1, 2, 3
 INTERRUPTED, TERMINATED = 130, 143
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Done = TypeVar("Done", "Receipt", "RolledBack")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -249,7 +251,8 @@ def run(
     from engine.wiring import Wanted
 
     with telemetry.traced("run"), render.observing() as observer:
-        receipts = _await(runs.run, configured, Wanted(names or [], full=full), observer=observer)
+        body = functools.partial(runs.run, configured, Wanted(names or [], full=full), observer=observer)
+        receipts = _await(_audited, configured, "run", {"tables": names or [], "full": full}, body)
     status = overall(receipts)
     if as_json:
         _print_json({"status": status, "run_id": receipts[0].run_id if receipts else None, "tables": receipts})
@@ -258,7 +261,24 @@ def run(
     return {"COMPLETE": COMPLETE, "PARTIAL": PARTIAL}.get(status, FAILED)
 
 
-def overall(receipts: Sequence[Receipt]) -> str:
+async def _audited(
+    config: Config, command: str, asked: Mapping[str, Any], body: Callable[[], Awaitable[list[Done]]]
+) -> list[Done]:
+    """Where an audit log is set, what a command does stands there too."""
+    if config.aws.audit_log_group is None:
+        return await body()
+    from engine import audit
+
+    async with audit.audited_command(config, command, asked) as entry:
+        done = await body()
+        entry.answer = {"status": overall(done), "run_id": done[0].run_id if done else None}
+        entry.tables = [asdict(each) for each in done]
+    if entry.untold is not None:
+        typer.echo(f"borealis: {entry.untold}", err=True)
+    return done
+
+
+def overall(receipts: Sequence[Receipt | RolledBack]) -> str:
     """One status for many receipts."""
     statuses = {receipt.status for receipt in receipts}
     return "FAILED" if "FAILED" in statuses else "PARTIAL" if "PARTIAL" in statuses else "COMPLETE"
@@ -326,7 +346,11 @@ def rollback(
     configured = _configured(config)
     from engine import rollback as rolling
 
-    done = _await(rolling.roll_back, configured, name, dry_run=dry_run).to_json()
+    async def body() -> list[RolledBack]:
+        return [await rolling.roll_back(configured, name, dry_run=dry_run)]
+
+    asked = {"tables": [name], "dry_run": dry_run}
+    (done,) = [each.to_json() for each in _await(_audited, configured, "rollback", asked, body)]
     if as_json:
         _print_json({"status": "COMPLETE", "dry_run": dry_run, "tables": [done]})
     else:

@@ -11,7 +11,6 @@ from typing import Any
 
 from engine.config import Config, Resolved
 from engine.errors import LeaseError, RefusedError
-from engine.kept import slots_of
 from engine.outset import heartbeats
 from engine.publish import Exchange, exchange
 from engine.selection import NamePattern
@@ -35,6 +34,7 @@ class RolledBack:
     """Of that swap."""
     watermark: str | None
     note: str
+    status: str = "COMPLETE"
 
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -52,7 +52,7 @@ async def roll_back(config: Config, name: str, *, dry_run: bool = False) -> Roll
                 if not dry_run:
                     if not await made.state.heartbeat(lease):
                         raise LeaseError(f"the lease on {key} was lost", remedy="the target is untouched; run again")
-                    await _carry_out(made, key, plan)
+                    await _carry_out(made, plan)
         finally:
             await made.state.release(lease)
     return plan.outcome
@@ -96,10 +96,7 @@ def _planned(made: Parts, resolved: Resolved, key: str, catalogue: TargetCatalog
     return _Plan(undone.table, change, outcome)
 
 
-async def _carry_out(made: Parts, key: str, plan: _Plan) -> None:
-    """A run that is half done began from the table that goes away: nobody shall go on with it."""
-    for slot in (await slots_of(made.state, [key])).values():
-        await slot.clear()
+async def _carry_out(made: Parts, plan: _Plan) -> None:
     comment = plan.previous.comment_for(plan.change.run_id)
     mark = set_comment(made.target.names.ours(plan.previous.name), comment)
     await made.target.execute(mark, doing=f"cannot mark the table before {plan.change.label}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from engine import audit
 from engine.cli import app
 from engine.config import load
 from handlers import triggers
@@ -121,7 +122,8 @@ def test_a_test_that_is_said_to_have_seen_something_is_there():
 
 
 def test_the_audit_log_s_triggers_are_described():
-    kinds = set(re.findall(r'"kind": "([\w ]+)"', Path(triggers.__file__).read_text(encoding="utf-8")))
+    text = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (triggers, audit))
+    kinds = set(re.findall(r'"kind": "([\w ]+)"', text))
     table = DOCS["security"].partition("| `trigger.kind`")[2].partition("\n\n")[0]
     assert set(re.findall(r"^\| `([\w ]+)` \|", table, re.MULTILINE)) == kinds
 
