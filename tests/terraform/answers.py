@@ -20,6 +20,7 @@ _ARNS = {
     "aws_cloudwatch_log_group": "logs:{region}:{account}:log-group:{name}",
     "aws_cloudwatch_metric_alarm": "cloudwatch:{region}:{account}:alarm:{alarm_name}",
     "aws_s3_bucket": "s3:::{bucket}",
+    "aws_scheduler_schedule_group": "scheduler:{region}:{account}:schedule-group/{name}",
     "aws_scheduler_schedule": "scheduler:{region}:{account}:schedule/{group_name}/{name}",
     "aws_sfn_state_machine": "states:{region}:{account}:stateMachine:{name}",
     "aws_sns_topic": "sns:{region}:{account}:{name}",

@@ -8,6 +8,8 @@ import pytest
 
 from tests.terraform.running import ENVIRONMENTS, TREE, Rendered, Tree, Unreachable
 
+pytest.register_assert_rewrite("tests.terraform.checks")  # which says what was compared
+
 
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory, moto_port: int) -> Iterator[Tree]:

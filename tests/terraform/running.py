@@ -105,23 +105,30 @@ class Tree:
         self.init()
         self.run("test", "-no-color")
 
-    def plan(self, environment: str) -> dict[str, Any]:
+    def plan(self, environment: str, **other: Any) -> dict[str, Any]:
+        """With `other` values of variables than the environment has."""
         self.init()
-        file = f"{environment}.plan"
-        self.run("plan", "-input=false", "-no-color", "-lock=false", f"-out={file}", *_variables(environment))
-        planned: dict[str, Any] = json.loads(self.run("show", "-json", file))
+        variables = self._variables(environment, other)
+        self.run("plan", "-input=false", "-no-color", "-lock=false", "-out=plan", *variables)
+        planned: dict[str, Any] = json.loads(self.run("show", "-json", "plan"))
         return planned
 
-    def render(self, environment: str) -> Rendered:
-        planned = self.plan(environment)
-        tests = self.directory / f"{environment}.rendering"
+    def render(self, environment: str, *, like: Rendered | None = None, **other: Any) -> Rendered:
+        """`like` has a plan with the same addresses, which then need not be made again."""
+        planned = like.plan if like else self.plan(environment, **other)
+        tests = self.directory / "rendering"
         tests.mkdir(exist_ok=True)
+        variables = self._variables(environment, other)
         (tests / "rendering.tftest.hcl").write_text(_test(planned), encoding="utf-8")
         try:
-            told = self.run("test", "-json", "-verbose", f"-test-directory={tests.name}", *_variables(environment))
+            told = self.run("test", "-json", "-verbose", f"-test-directory={tests.name}", *variables)
         except TerraformError as error:
             raise TerraformError(_faults(str(error))) from None
         return Rendered(environment, planned, tuple(_resources(told)))
+
+    def _variables(self, environment: str, other: Mapping[str, Any]) -> list[str]:
+        (self.directory / "other.tfvars.json").write_text(json.dumps(other), encoding="utf-8")
+        return [f"-var-file=environments/{environment}.tfvars", "-var-file=other.tfvars.json"]
 
 
 def run(*arguments: str, cwd: Path, data: Path | None = None) -> str:
@@ -146,10 +153,6 @@ def command() -> list[str]:
     """`TERRAFORM` names it, as seen from the repository."""
     first, *rest = shlex.split(os.environ.get("TERRAFORM") or "terraform")
     return [str((ROOT / first).resolve()) if "/" in first else first, *rest]
-
-
-def _variables(environment: str) -> list[str]:
-    return [f"-var-file=environments/{environment}.tfvars"]
 
 
 def _test(planned: Mapping[str, Any]) -> str:
