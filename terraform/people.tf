@@ -97,6 +97,12 @@ resource "aws_iam_policy" "operator" {
         Resource = local.topic_arn
       },
       {
+        Sid      = "Audit" # what is run or rolled back from a laptop is written down too
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${local.arn["logs"]}:log-group:${local.audit_group}:*"
+      },
+      {
         Sid      = "WhetherItIsDue"
         Effect   = "Allow"
         Action   = ["lambda:GetFunctionConcurrency", "scheduler:GetSchedule"]
