@@ -142,3 +142,11 @@ def test_what_the_first_deployment_exports_makes_the_configuration_whole_on_a_la
     config = load(ROOT / "terraform" / "environments" / "dev.toml", env)
     assert config.state.table == "borealis-dev-state"
     assert None not in (config.aws.state_machine, config.aws.snapshot_function, config.aws.audit_log_group)
+
+
+def test_the_rights_of_who_checks_the_cloud_are_named():
+    text = (ROOT / "engine" / "checking" / "account.py").read_text(encoding="utf-8")
+    calls = set(re.findall(r"await \w+\.((?:describe|get|list)_\w+)\(", text))
+    actions = {"".join(word.title() for word in call.split("_")) for call in calls}
+    assert len(actions) == 8
+    assert [action for action in actions if f"{action}`" not in DOCS["first-deployment"]] == []
