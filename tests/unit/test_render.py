@@ -8,6 +8,7 @@ import pytest
 from engine import failures, render
 from engine.errors import ConfigError, RefusedError, TargetError
 from engine.model import Receipt
+from engine.verify import Difference, VerifyResult
 
 
 class Terminal(io.StringIO):
@@ -100,31 +101,23 @@ def test_rows_show_every_kind_of_value():
     assert lines[2].split() == ["b", "-", "-", "-", "-", "-", "-"]
 
 
-def test_a_verification_shows_equal_checksums_once_and_its_errors_in_full():
-    sums = {"checksum_source": "7", "checksum_target": "7"}
-    equal = {
-        "table": "a",
-        "ok": True,
-        "rows_source": 1,
-        "rows_target": 1,
-        "excluded_columns": ["f"],
-        "error": None,
-        **sums,
-    }
-    other = {
-        **equal,
-        "table": "b",
-        "ok": False,
-        "checksum_target": "8",
-        "excluded_columns": [],
-        "error": "b: it differs",
-    }
-    lines = [line.split() for line in shown(render.show_verification, [equal, other]).splitlines()]
-    assert lines[1:] == [
+def test_a_verification_shows_equal_checksums_once_its_errors_and_the_rows_that_differ():
+    equal = VerifyResult("a", "A", "checksum", 1, 1, "7", "7", excluded_columns=["f"])
+    other = VerifyResult("b", "B", "checksum", 1, 1, "7", "8", error="b: it differs")
+    found = VerifyResult("c", "C", "bisect", 1, 2, "7", "8")
+    found.differing, found.repaired = {"changed": 1, "newer": 2}, {"extra": 3}
+    found.differences = [Difference("changed", {"id": "5"}, ("name", "at"))]
+    lines = shown(render.show_verification, [each.to_json() for each in (equal, other, found)]).splitlines()
+    assert [line.split() for line in lines[1:]] == [
         ["a", "yes", "1", "1", "7"],
         ["b", "no", "1", "1", "7", "<>", "8"],
+        ["c", "no", "1", "2", "7", "<>", "8"],
         "a: the checksum leaves out f".split(),
         "b: it differs".split(),
+        "c: keys repaired: 3 extra".split(),
+        "c: keys differ: 1 changed, 2 newer".split(),
+        ["id", "columns"],
+        "changed 5 name, at".split(),
     ]
 
 
