@@ -7,8 +7,8 @@ from package.build import REPOSITORY
 from tests.delivery.test_workflows import TEXT as WORKFLOWS
 
 DOCS = (REPOSITORY / "docs" / "delivery.md").read_text()
-ROLES = (REPOSITORY / "terraform" / "roles.tf").read_text()
-POLICY = re.search(r'resource "aws_iam_policy" "deployer" \{.+?\n\}\n', ROLES, re.DOTALL)[0]
+PEOPLE = (REPOSITORY / "terraform" / "people.tf").read_text()
+POLICY = re.search(r'resource "aws_iam_policy" "deployer" \{.+?\n\}\n', PEOPLE, re.DOTALL)[0]
 
 ACTIONS = {
     "lambdas.get_alias": "lambda:GetAlias",
