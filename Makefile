@@ -42,7 +42,7 @@ advisories: $(SCANNERS)/.installed ## what is known against the packages of the 
 	for lock in requirements requirements-dev requirements-scanners; do \
 	  $(SCANNERS)/bin/pip-audit --require-hashes --disable-pip -r $$lock.txt || exit; done
 
-bench: setup ## speed beside other tools, in 6 minutes: make bench [BENCH="--only extract"]
+bench: setup ## speed beside other tools, in 9 minutes: make bench [BENCH="--only extract"]
 	$(BIN)/python -m benchmarks run $(BENCH)
 
 bench-full: setup ## the same with every table, at scale 1, in 40 minutes
