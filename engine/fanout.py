@@ -45,6 +45,7 @@ from engine.replicate import Observer, Replication, fail
 from engine.runs import Successor, alone, attempted, pass_on, places_max, reading, receipt_json, run_all, the_record
 from engine.source.snapshot import Snapshot, SnapshotLostError, open_snapshot
 from engine.state.port import State
+from engine.target.snowflake import folder_of
 from engine.tasks import in_turns
 from engine.telemetry import span
 from engine.wiring import Parts, Wanted, parts
@@ -231,6 +232,12 @@ async def _beat(made: Parts, record: SharedRun) -> None:
 # --- copy a group -----------------------------------------------------------------------------------------------
 
 
+async def _is_taken_over(made: Parts, record: SharedRun) -> bool:
+    """Whether another invocation goes on with a table of this run, and so copies into the same landing table."""
+    held = {lease["target"]: str(lease["run_id"]) for lease in await made.state.leases()}
+    return any(folder_of(held.get(table, made.run_id)) != made.run_id for table in record.tables)
+
+
 async def work(config: Config, run_id: str, group: int, *, observer: Observer, deadline: Deadline) -> dict[str, Any]:
     """Copies the chunks of one group, as far as the time goes: `{"status", "chunks_done", "chunks_left", ...}`.
 
@@ -240,7 +247,7 @@ async def work(config: Config, run_id: str, group: int, *, observer: Observer, d
     async with parts(config, run_id, deadline) as made, AsyncExitStack() as stack:
         await stack.enter_async_context(alone(made, str(group)))
         record = await the_record(made)  # after the lease: who moves the run to another snapshot waits for that
-        if record.baton is None or record.status != "READY":
+        if record.baton is None or record.status != "READY" or await _is_taken_over(made, record):
             return {"status": "PARTIAL", "run_id": run_id, "chunks_done": 0}
         await stack.enter_async_context(reading(made))
         try:

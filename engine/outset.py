@@ -119,29 +119,38 @@ async def _leases(
     """One lease a table; a table that another run holds fails by itself and is taken out."""
     leases: dict[str, Lease] = {}
     first = 1 + NUMBERS_AN_ATTEMPT * (max(1, record.attempts) - 1 if record else 0)
-    copying = {str(lease["target"]).partition("#")[0] for lease in await made.state.leases()}
 
     async def take(numbered: tuple[int, tuple[Resolved, Relation]]) -> None:
         number, (each, relation) = numbered
         key, run_id = target_key(made.config, each), f"{made.run_id}_{number}"
         kept = slots[key].kept
         try:
-            if kept is not None and folder_of(kept.run_id) in copying and not outset.is_shared:
-                raise LeaseError(
-                    f"workers of run {kept.run_id} still copy {key}", remedy="run again when they are done"
-                )
             if outset.is_shared and kept is not None and await made.state.heartbeat(kept.lease):
                 leases[each.label] = kept.lease
             else:
                 leases[each.label] = await _acquired(made, key, run_id)
+            if kept is not None and not outset.is_shared:
+                await _refuse_company(made.state, kept, key)
         except BorealisError as error:
             if error.code != "lease":
                 raise
+            if lease := leases.pop(each.label, None):
+                await made.state.release(lease)
             outset.receipts.append(_failure(made, each.label, each.target_name, each.options.mode, run_id, error))
             chosen.remove((each, relation))
 
     await in_turns(list(enumerate(chosen, start=first)), LEASES_AT_ONCE, take)
     return leases
+
+
+async def _refuse_company(state: State, kept: Kept, key: str) -> None:
+    """Nobody goes on with a kept run while workers of the invocation that had it copy into the same landing table.
+
+    Looked at with the table's lease in hand: a worker that begins later sees that lease (engine.fanout), and ends.
+    """
+    working = {str(lease["target"]).partition("#")[0] for lease in await state.leases() if "#" in str(lease["target"])}
+    if working & {folder_of(kept.run_id), folder_of(kept.lease.run_id)}:
+        raise LeaseError(f"workers of run {kept.run_id} still copy {key}", remedy="run again when they are done")
 
 
 async def _acquired(made: Parts, key: str, run_id: str) -> Lease:

@@ -7,7 +7,7 @@ import pytest
 
 from engine import fanout, inspection, runs
 from engine.deadline import Deadline
-from engine.kept import shared_run
+from engine.kept import shared_run, slots_of
 from engine.runs import Silent
 from engine.state.sqlite import SqliteState
 from engine.wiring import Wanted, new_run_id
@@ -134,3 +134,25 @@ async def test_what_one_worker_alone_has_left_is_copied_by_who_finishes(engine, 
         status, (receipt,) = await out.finish()
         assert (status, receipt["rows_loaded"]) == ("ENDED", ROWS)
         assert 0 < receipt["bytes_copied"] < receipt["bytes_read"]
+
+
+async def test_a_worker_that_comes_late_copies_nothing_into_what_another_invocation_goes_on_with(engine):
+    """Both would fill one landing table: a chunk would be there twice, and a gate would refuse all of it."""
+    async with planned(engine) as out:
+        kept = (await slots_of(out.state, ["SHOP.T"]))["SHOP.T"].kept
+        await out.state.release(kept.lease)
+        other = await out.state.acquire("SHOP.T", f"{new_run_id()}_1")
+        assert await out.work(0) == {"status": "PARTIAL", "run_id": out.run_id, "chunks_done": 0}
+        await out.state.release(other)
+        assert (await out.work(0))["chunks_done"] > 0
+
+
+async def test_no_invocation_goes_on_with_a_run_whose_workers_still_copy(engine):
+    async with planned(engine) as out:
+        kept = (await slots_of(out.state, ["SHOP.T"]))["SHOP.T"].kept
+        await out.state.release(kept.lease)
+        worker = await out.state.acquire(f"{out.run_id}#1", out.run_id)
+        (receipt,) = await runs.run(out.config, Wanted())
+        assert "still copy SHOP.T" in receipt.error["message"]
+        assert "SHOP.T" not in [lease["target"] for lease in await out.state.leases()]
+        await out.state.release(worker)
