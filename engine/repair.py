@@ -76,7 +76,7 @@ async def _leased(state: State, key: str, run_id: str, slot: Slot, stack: AsyncE
 async def _repaired(
     shared: Shared, found: Opened, plan: TablePlan, lease: Lease, slots: Mapping[str, Slot], sample: float | None
 ) -> VerifyResult:
-    choice = next(choice for choice in found.choices if choice.label == plan.table.label)
+    choice = found.choice_of(plan)
     try:
         sides = sides_of(shared.target, found, plan)
         result, differing = await compare(sides, "bisect", sample)

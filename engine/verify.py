@@ -93,18 +93,17 @@ class Sides:
     watermark: str | None
 
     @property
+    def key(self) -> tuple[Field, ...]:
+        """What identifies a row; () where nothing does that both databases write alike."""
+        names = self.plan.key or self.plan.table.key
+        key = tuple(f for f in self.plan.fields if f.source in names and f.canonical_source is not None)
+        return key if len(key) == len(names) else ()
+
+    @property
     def compared(self) -> Compared:
         """What JSON, arrays and composites hold is not: they have no text that both databases write alike."""
         fields = tuple(f for f in self.plan.fields if f.canonical_source is not None)
-        names = self.plan.key or self.plan.table.key
-        key = tuple(f for f in fields if f.source in names)
-        return Compared(fields, key if names and len(key) == len(names) else fields)
-
-    @property
-    def is_keyed(self) -> bool:
-        return self.compared.key != self.compared.fields or set(self.plan.key or self.plan.table.key) == {
-            f.source for f in self.compared.fields
-        }
+        return Compared(fields, self.key or fields)
 
     async def at_source(self, question: Callable[[str], str], take: Callable[[Sequence[Any]], None]) -> None:
         """Asks each chunk, as many at once as there are readers; `take` is given each row of the answers."""
@@ -131,7 +130,7 @@ def sides_of(target: Target, found: Opened, plan: TablePlan) -> Sides:
     if plan.evolution.needed:
         changes = "; ".join(plan.evolution.notes())
         raise RefusedError([f"{label}: the columns differ: {changes}; run it first"])
-    choice = next(choice for choice in found.choices if choice.label == label)
+    choice = found.choice_of(plan)
     table = target_sql.unmarked(target.names.table(plan.target_name), found.mark_of(plan))
     watermark = choice.watermark.settled(choice.existing).value
     return Sides(found.snapshot, target, plan, table, found.flag_of(plan), watermark)
@@ -217,7 +216,7 @@ async def _show(sides: Sides, result: VerifyResult, found: Mapping[int, Kind]) -
         if kind == "changed":
             pairs = zip(compared.fields, wanted[digest][first:], have[digest][first:], strict=True)
             columns = tuple(f.source for f, at_source, at_target in pairs if at_source != int(at_target))
-        result.differences.append(Difference(kind, key if sides.is_keyed else None, columns))
+        result.differences.append(Difference(kind, key if sides.key else None, columns))
 
 
 async def verify(

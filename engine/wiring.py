@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import stamina.instrumentation
 
-from engine.config import Config, Resolved, TableOptions
+from engine.config import Config, Resolved
 from engine.connect import addresses, bucket_of, names_of, sessions
 from engine.deadline import Deadline
 from engine.errors import RefusedError, SourceError
@@ -139,17 +139,17 @@ class Opened:
 
     def mark_of(self, plan: TablePlan) -> str | None:
         """The target's column that marks rows as gone at the source, where there is one."""
-        options = self._options_of(plan)
+        options = self.choice_of(plan).options
         return options.soft_column if options.deletes == "reconcile" else None
 
     def flag_of(self, plan: TablePlan) -> Field | None:
         """The source's column that marks rows as deleted, which then are not at the target."""
-        options = self._options_of(plan)
+        options = self.choice_of(plan).options
         incremental = options.mode == "incremental" and options.deletes == "soft"
         return plan.field_of(options.soft_column) if incremental and options.soft_column else None
 
-    def _options_of(self, plan: TablePlan) -> TableOptions:
-        return next(choice.options for choice in self.choices if choice.label == plan.table.label)
+    def choice_of(self, plan: TablePlan) -> Choice:
+        return next(choice for choice in self.choices if choice.label == plan.table.label)
 
 
 async def choose_tables(config: Config, wanted: Wanted) -> list[tuple[Resolved, Relation]]:
