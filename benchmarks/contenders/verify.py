@@ -14,7 +14,7 @@ from benchmarks.contenders import protocol
 from engine.config import Config, load
 from engine.verify import verify
 
-LEVELS = ("checksum", "count")
+LEVELS = ("checksum", "count", "bisect")
 
 
 def argv(config: Path, level: str) -> list[str]:

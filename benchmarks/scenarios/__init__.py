@@ -19,7 +19,7 @@ BUDGET_S: Mapping[str, Mapping[Profile, int]] = {
     "resume": {"quick": 20, "full": 50},
     "fan_out": {"quick": 28, "full": 50},
     "merge": {"quick": 20, "full": 60},
-    "verify": {"quick": 18, "full": 50},
+    "verify": {"quick": 18, "full": 65},
     "small_tables": {"quick": 44, "full": 200},
     "simulated": {"quick": 70, "full": 200},
     "cold_start": {"quick": 0, "full": 180},
