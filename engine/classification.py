@@ -81,13 +81,20 @@ SOURCE_CLASSES: Mapping[str, Verdict] = {
 """By the first two characters of a SQLSTATE that is not named itself. Of others none is retryable."""
 
 SOURCE_UNREACHED: Mapping[str, Verdict] = {
-    "TLS": Verdict("TLS failed", False, "check sslmode and sslrootcert"),
+    "TLS": Verdict("TLS failed", False, "check source.sslmode and source.sslrootcert"),
+    "no TLS": Verdict(
+        "the server has no TLS, which source.sslmode asks for",
+        False,
+        "set ssl = on there; with a lower sslmode password and rows travel in the clear",
+    ),
     "lost": Verdict("the connection was lost", True, "run again"),
     "silent": Verdict("no answer in time", True, "check the host, the security groups and source.connect_timeout_s"),
     "unreached": Verdict(
         "the server cannot be reached", True, "check the host and port of source.dsn, and that the server runs"
     ),
-    "refused by the driver": Verdict("the driver refuses", False, "check source.dsn"),
+    "refused by the driver": Verdict(
+        "the driver refuses", False, "check source.dsn, source.sslmode and source.sslrootcert"
+    ),
     "malformed": Verdict("the connection string is not valid", False, "check source.dsn"),
 }
 """Where no answer came."""
@@ -96,11 +103,16 @@ SOURCE_UNREACHED: Mapping[str, Verdict] = {
 # --- Snowflake --------------------------------------------------------------------------------------------------
 
 TARGET: Mapping[int, Verdict] = {
+    6: Verdict("an answer was cut off on its way", True, "check the network path to the target"),
     250001: Verdict(
         "the target cannot be reached", True,
         "check target.account, target.host and the network path (PrivateLink DNS, port 443)",
     ),
     250003: Verdict("a request failed on its way", True, "check the network path to the target"),
+    250011: Verdict(
+        "whoever answers there cannot prove to be the target", False,
+        "check target.host, who is in between, and the certificates that this machine trusts",
+    ),
     251005: Verdict("there is no user", False, "set target.user"),
     253003: Verdict("a file did not reach the stage", True, "check the network path to the stage's bucket"),
     290403: Verdict("the target does not know the account, or a network policy forbids", False,
@@ -114,6 +126,9 @@ TARGET: Mapping[int, Verdict] = {
         "the key pair is refused", False,
         "check account, user, key pair (RSA_PUBLIC_KEY of the user) and this machine's clock",
     ),
+    390104: Verdict("the session is gone", True, "run again"),
+    390111: Verdict("the session is gone", True, "run again"),
+    390112: Verdict("the session expired", True, "run again"),
     390114: Verdict("the session expired", True, "run again"),
     390189: Verdict("the role does not exist or is not granted to the user", False, "check target.role"),
     606: Verdict("there is no warehouse", False, "set target.warehouse, and GRANT USAGE on it to the role"),

@@ -1,4 +1,4 @@
-"""The command line: `borealis demo, check, plan, run, verify, status, rollback, replay, warehouse`.
+"""The command line: `borealis demo, check, plan, run, verify, audit, status, rollback, replay, warehouse`.
 
 Results go to standard output, as tables or with --json as one object; progress and failures go to standard error.
 Exit codes: 0 all that was asked for is COMPLETE, 3 PARTIAL, 1 failure, 2 bad configuration or usage, 130 interrupted.
@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, ParamSpec, 
 import anyio
 import orjson
 import typer
-from rich.text import Text
 
 from engine import __version__, failures, render, telemetry
 from engine.config import Config, load
 from engine.errors import BorealisError, ConfigError
 from engine.model import Receipt
+from engine.quoting import shown
 
 if TYPE_CHECKING:
     from engine.local.warehouse.process import Endpoint
@@ -96,8 +96,8 @@ def command(body: Callable[P, int]) -> Callable[P, None]:
 def _failed(error: Exception, *, as_json: bool) -> int:
     known = failures.known(error)
     for each in known:
-        first, *rest = failures.in_lines(each)
-        typer.echo("\n".join([f"borealis: {first}", *(f"  {line}" for line in rest)]), err=True)
+        told = [shown(line) for text in failures.in_lines(each) for line in text.split("\n")]
+        typer.echo("borealis: " + "\n  ".join(told), err=True)
     if as_json:
         _print_json({"status": "FAILED", "run_id": None, "tables": [], "error": failures.as_json(known[0])})
     if os.environ.get("BOREALIS_DEBUG"):
@@ -182,7 +182,7 @@ def check(
         render.show_rows(items, to, ("name", "ok", "detail"))
         for item in items:
             if item["remedy"] and not item["ok"]:
-                to.print(Text(f"  {item['name']}: {item['remedy']}", style="red"))
+                render.line(f"{item['name']}: {item['remedy']}", to, "red")
     return COMPLETE if report.ok else FAILED
 
 
@@ -199,7 +199,9 @@ def _check_cloud(config: Config, inside: str | None, *, as_json: bool) -> int:
         for each in found:
             if each.level != "ok":
                 style = "red" if each.level == "fault" else "yellow"
-                to.print(Text(f"  {each.name}: {each.what}\n    why: {each.why}\n    do: {each.remedy}", style=style))
+                render.line(f"{each.name}: {each.what}", to, style)
+                render.line(f"  why: {each.why}", to, style)
+                render.line(f"  do: {each.remedy}", to, style)
     return FAILED if bad else COMPLETE
 
 
@@ -228,9 +230,9 @@ def _plan(config: Config, names: list[str], *, full: bool, as_json: bool) -> int
         render.show_plans(plans, to)
         for each in plans:
             for line in [*each.get("changes", []), *each.get("notes", [])]:
-                to.print(Text(f"  {each['table']}: {line}"))
+                render.line(f"{each['table']}: {line}", to)
         for fault in refused:
-            to.print(Text(f"  {fault}", style="red"))
+            render.line(fault, to, "red")
     return FAILED if refused else COMPLETE
 
 
@@ -318,6 +320,32 @@ def verify(
     else:
         render.show_verification(results, render.console())
     return COMPLETE if equal else FAILED
+
+
+@command
+def audit(
+    receipts: Annotated[
+        Path | None,
+        typer.Argument(metavar="RECEIPT", help="What `run --json` printed, - for standard input; default: the newest."),
+    ] = None,
+    *,
+    config: ConfigFile = None,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="KEY", help="Of KMS, that must have signed; default: aws.signing_key")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check receipts later: unchanged, signed, and the target still what they say."""
+    from engine import receipts as auditing
+
+    given = auditing.receipts_in(auditing.content_of(receipts)) if receipts else []
+    audited = _await(auditing.audit, _configured(config), given, key)
+    ok = all(each.ok for each in audited)
+    if as_json:
+        _print_json({"status": "COMPLETE" if ok else "FAILED", "ok": ok, "receipts": audited})
+    else:
+        render.show_audited([asdict(each) for each in audited], render.console())
+    return COMPLETE if ok else FAILED
 
 
 @command

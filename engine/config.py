@@ -16,7 +16,7 @@ from pydantic import ByteSize, Field, SecretStr, ValidationError, ValidationInfo
 from engine.config_cloud import Aws, Stage, Vault
 from engine.config_faults import between_settings, of_validation
 from engine.config_tables import ColumnOptions, TableDefaults, TableOptions
-from engine.config_types import FilePath, Seconds, Section, SourceUrl, StoredName
+from engine.config_types import FilePath, Seconds, Section, SourceUrl, StoredName, VaultPath
 from engine.config_values import environment_values, file_values, laid_over, text_values
 from engine.errors import ConfigError
 from engine.selection import Relation, Resolved, select
@@ -89,9 +89,8 @@ class Source(Section):
         description="Seconds that a replica of the source, or the standby that is read, may be behind: above it no new "
         "chunk begins until it has caught up, for a minute at most at a time.",
     )
-    vault: str | None = Field(
+    vault: VaultPath | None = Field(
         default=None,
-        min_length=1,
         description="Path in Vault of the user name and password: `database/creds/ROLE` for dynamic credentials, or a "
         "secret of KV version 2, as `kv/aurora`.",
         examples=["database/creds/reader"],
@@ -133,9 +132,8 @@ class Target(Section):
     password: SecretStr | None = Field(
         default=None, description="Password; a key pair is the better login for a service."
     )
-    vault: str | None = Field(
+    vault: VaultPath | None = Field(
         default=None,
-        min_length=1,
         description="Path in Vault (KV version 2) of `user`, `private_key`, `private_key_passphrase` or `password`.",
         examples=["kv/snowflake"],
     )
@@ -248,8 +246,9 @@ class Limits(Section):
     snapshot_s_max: Seconds = Field(
         default=4 * 3600,
         gt=0,
-        description="Seconds that one snapshot may be kept over several functions: the source cannot clean up rows "
-        "that are newer. Past it a run goes on in a new snapshot, and says so.",
+        description="Seconds that one snapshot may be kept: the source cannot clean up rows that are newer. "
+        "From half on receipts have a note of it; past it no chunk is begun, and the run goes on in a new snapshot: "
+        "the next function's, or that of the next run.",
     )
     snapshot_transactions_max: int = Field(
         default=50_000_000, ge=1, description="The same in transactions at the source."

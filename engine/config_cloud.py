@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import ByteSize, Field, SecretStr, model_validator
+from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
 
-from engine.config_types import FilePath, Seconds, Section, StoredName
+from engine.config_types import FilePath, Seconds, Section, StoredName, VaultPath, is_here
 
 MIB = 1024 * 1024
 
@@ -24,7 +25,7 @@ class Vault(Section):
         default="iam", description="Login: `iam` signs with the function's own AWS identity; `token` uses `token`."
     )
     role: str | None = Field(default=None, description="With `iam`: Vault's role that the AWS identity is bound to.")
-    mount: str = Field(default="aws", min_length=1, description="With `iam`: where the AWS auth method is mounted.")
+    mount: VaultPath = Field(default="aws", description="With `iam`: where the AWS auth method is mounted.")
     region: str | None = Field(
         default=None,
         description="With `iam`: region of the STS endpoint that the login is signed for, such as that of a VPC "
@@ -37,6 +38,14 @@ class Vault(Section):
     token_file: FilePath | None = Field(default=None, description="With `token`: file that holds it.")
     ca_file: FilePath | None = Field(default=None, description="File of the certificates that Vault's is checked with.")
     timeout_s: Seconds = Field(default=10, gt=0, description="Seconds that one request may take.")
+
+    @field_validator("address")
+    @classmethod
+    def _private(cls, address: str) -> str:
+        url = urlsplit(address)
+        if url.scheme == "http" and not is_here(url.hostname or ""):
+            raise ValueError("would send token and secrets in the clear; write https://")
+        return address
 
     @model_validator(mode="after")
     def _login(self) -> Self:
@@ -99,5 +108,12 @@ class Aws(Section):
         description="Log group that takes the audit log: who asked for which run, and how it ended. A function whose "
         "beginning cannot be written there runs nothing.",
         examples=["/borealis-prod/audit"],
+    )
+    signing_key: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Asymmetric KMS key (ECC_NIST_P256 or RSA; id, ARN or alias) that signs the receipts of completed "
+        "runs, and that `borealis audit` asks for.",
+        examples=["alias/borealis-prod-receipts"],
     )
     results_bucket: str | None = Field(default=None, description="Bucket that takes the results of benchmark runs.")

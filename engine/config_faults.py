@@ -1,6 +1,6 @@
 """What is wrong with a configuration, in words: each fault names its setting by path and says the remedy. Pure.
 
-No value is repeated except words of a closed list, so that a secret in the wrong place is not shown either.
+No value is repeated but one that nearly is a word of a closed list: a secret in the wrong place is not shown either.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+from engine.config_types import is_here
+from engine.quoting import shown
 
 Path = tuple[str | int, ...]
 
@@ -43,7 +46,7 @@ REQUIREMENTS = {
 
 def dotted(path: Path) -> str:
     """`tables[2].cursor`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in path)
     return text.removeprefix(".")
 
 
@@ -92,7 +95,8 @@ def of_validation(
 
 
 def _not_listed(given: object, choices: Sequence[str]) -> str:
-    return f"{json.dumps(given, default=str)} is not one of {', '.join(choices)}{_meant(str(given), choices)}"
+    meant = _meant(given, choices) if isinstance(given, str) else ""
+    return f"{f'{json.dumps(given)} ' if meant else ''}is not one of {', '.join(choices)}{meant}"
 
 
 def _in_words(error: ErrorDetails, field: FieldInfo | None) -> str:
@@ -211,6 +215,8 @@ def _of_target(target: Mapping[str, Any]) -> Iterator[str]:
                 "target.private_key_file: an account needs a login; set private_key_file, private_key or password, "
                 "or vault"
             )
+    if target.get("protocol") == "http" and isinstance(host := target.get("host"), str) and not is_here(host):
+        yield "target.protocol: http would send login and rows in the clear; remove it, it is for a server on 127.0.0.1"
     if target.get("local") and target.get("vault"):
         yield "target.local, target.vault: exclude each other; the embedded warehouse asks for no login, remove vault"
     if target.get("private_key_file") and target.get("private_key"):

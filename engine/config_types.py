@@ -20,7 +20,13 @@ TARGET_TYPES = frozenset(
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get("base")
-    return Path(base, path.expanduser()) if base else path.expanduser()
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise ValueError("begins with the home directory of nobody; write it in full") from None
+    if "\0" in str(path):
+        raise ValueError("is not a path: it holds a NUL")
+    return Path(base, path) if base else path
 
 
 def stored_name(text: str) -> str:
@@ -32,10 +38,24 @@ def stored_name(text: str) -> str:
     return text.upper()
 
 
+def is_here(host: str) -> bool:
+    """Whether what is sent to the host stays on this machine, so that it needs no TLS."""
+    return host in ("localhost", "::1", "[::1]") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+
+
+def _vault_path(text: str) -> str:
+    """As in a URL, which it becomes a part of: nothing that would lead out of it, or end it."""
+    path = text.strip("/")
+    if re.search(r"[?#%\\\x00-\x1f\x7f]", path) or {"", ".", ".."}.intersection(path.split("/")):
+        raise ValueError("is not a path in Vault; write kv/aurora or database/creds/ROLE")
+    return path
+
+
 def _source_url(dsn: SecretStr) -> SecretStr:
     try:
         url = urlsplit(dsn.get_secret_value())
-        valid = url.scheme in ("postgresql", "postgres") and (url.port or 1) > 0
+        # an @ behind the host is that of a password with a / ? or # in it, which would be told as the database's name
+        valid = url.scheme in ("postgresql", "postgres") and (url.port or 1) > 0 and "@" not in url.path
     except ValueError:
         valid = False
     if not valid:
@@ -74,6 +94,7 @@ StoredName = Annotated[str, Field(max_length=240), AfterValidator(stored_name)]
 TableName = Annotated[str, AfterValidator(_table_name)]
 TargetType = Annotated[str, AfterValidator(_target_type)]
 Zone = Annotated[str, AfterValidator(_zone)]
+VaultPath = Annotated[str, AfterValidator(_vault_path)]
 SourceUrl = Annotated[SecretStr, AfterValidator(_source_url)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

@@ -49,6 +49,8 @@ def text_values(text: str, place: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as invalid:
         fault = f"{place}: is not TOML, {invalid}; text stands in double quotes, lists in square brackets"
+    except (ValueError, RecursionError):
+        fault = f"{place}: holds a number of thousands of digits, or thousands of brackets in each other; remove them"
     raise ConfigError([fault])
 
 
@@ -76,7 +78,7 @@ def environment_values(
         if len(path) == 1 or get_origin(field.annotation) in (tuple, dict):
             try:
                 value = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 faults.append(f'{variable}: is not JSON, which lists and sections are in the environment, as ["id"]')
                 continue
         values = laid_over(values, {path[0]: value} if len(path) == 1 else {path[0]: {path[1]: value}})

@@ -60,6 +60,8 @@ def addresses(config: Config) -> tuple[Address, Address | None]:
             source.lock_timeout_s,
             source.connections_spare,
             source.replica_lag_s_max,
+            config.limits.snapshot_s_max,
+            config.limits.snapshot_transactions_max,
         )
 
     primary = address(source.primary_dsn.get_secret_value()) if source.primary_dsn else None

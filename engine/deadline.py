@@ -7,7 +7,7 @@ in what was read, and what is left is for the next function.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 
 RESERVE_SHARE = 0.1
@@ -35,7 +35,6 @@ class Deadline:
     read_bytes: int = 0
     """Bytes of table, by the plan's estimate, of the chunks that were read."""
     read_s: float = 0.0
-    began: float = field(default_factory=monotonic)
 
     @classmethod
     def within(cls, seconds: float | None, killed_s: float = math.inf, *, hands_over: bool = False) -> Deadline:
@@ -60,14 +59,11 @@ class Deadline:
         if not self.is_set:
             return math.inf
         reserve = min(RESERVE_S_MAX, max(RESERVE_S_MIN, RESERVE_SHARE * self.limit_s))
+        end = self.at
         if self.hands_over:
             expected_s = HANDOVER_SHARE * self.limit_s if self.handover_s is None else 2 * self.handover_s
-            return (
-                min(self.at, self.killed_at - min(HANDOVER_S_MAX, expected_s))
-                - reserve
-                - LOADS_AHEAD * self.slowest_load_s
-            )
-        return self.at - reserve - LOADS_AHEAD * self.slowest_load_s
+            end = min(end, self.killed_at - min(HANDOVER_S_MAX, expected_s))
+        return end - reserve - LOADS_AHEAD * self.slowest_load_s
 
     @property
     def timeout_s(self) -> float | None:

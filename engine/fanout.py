@@ -63,7 +63,7 @@ ROUND_S = 30.0
 async def plan_round(
     state: State, config: Config, run_id: str, number: int, start_holder: Callable[[], Awaitable[None]], until_s: float
 ) -> int:
-    """The number of groups to copy in this round, 0 where nothing is left; starts a holder where there is none.
+    """The number of groups that workers are to copy in this round; starts a holder where there is none.
 
     Raises what the holder failed with, and BorealisError where it did not answer in `until_s` seconds.
     """
@@ -111,7 +111,8 @@ async def hold(
 ) -> str:
     """Holds the run's snapshot until the run ends or the next holder has it; plans first where nobody has yet.
 
-    Returns ENDED, FAILED, PASSED (to the next holder), RETIRED (over its budget) or LEFT (nobody came in time).
+    Returns ENDED, FAILED, PASSED (to the next holder), RETIRED (over its budget), LEFT (nobody came in time) or READY:
+    there is nothing to hold, since no table could begin or nobody may join.
     """
     async with parts(config, run_id, deadline) as made, AsyncExitStack() as stack:
         record = await change(made.state, run_id)
@@ -139,9 +140,9 @@ async def hold(
         except BorealisError as error:
             await change(made.state, run_id, status="FAILED", error=failures.as_json(error))
             raise
-        if outset.snapshot is None:
-            return record.status
         outset.keeps_leases = True
+        if record.baton is None or outset.snapshot is None:
+            return record.status
         outset.snapshot.close_readers()
         return await _hold(made, outset.snapshot, record, successor)
 
@@ -180,15 +181,16 @@ async def _prepare(made: Parts, outset: Outset, record: SharedRun, *, full: bool
             outset.receipts.append(run.receipt)
 
     await in_turns(outset.runs, bounds_of(made.config).readers_max, prepare)
+    shares = outset.snapshot is not None and not outset.snapshot.alone
     return await change(
         made.state,
         made.run_id,
         status="READY",
         tables=tuple(run.lease.table for run in ready),
         full=full,
-        baton=outset.snapshot.baton if outset.snapshot else None,
+        baton=outset.snapshot.baton if outset.snapshot and shares else None,
         serial=record.serial + 1,
-        groups=_groups(made.config, ready),
+        groups=_groups(made.config, ready) if shares else 0,
         refused=(*record.refused, *(receipt_json(receipt) for receipt in outset.receipts)),
     )
 
@@ -202,7 +204,7 @@ def _groups(config: Config, runs: Sequence[Replication]) -> int:
 
 
 async def _hold(made: Parts, snapshot: Snapshot, record: SharedRun, successor: Successor) -> str:
-    limits, deadline = made.config.limits, made.deadline
+    deadline = made.deadline
     handover_s = min(HANDOVER_S_MAX, HANDOVER_SHARE * deadline.limit_s)
     aged = monotonic()
     while deadline.remaining_s() > handover_s:
@@ -215,7 +217,8 @@ async def _hold(made: Parts, snapshot: Snapshot, record: SharedRun, successor: S
         if monotonic() - aged < AGE_EVERY_S:
             continue
         aged = monotonic()
-        if await snapshot.is_over_budget(limits.snapshot_s_max, limits.snapshot_transactions_max):
+        await snapshot.is_held()
+        if await snapshot.is_spent():
             await change(made.state, made.run_id, baton=None)
             return "RETIRED"
         await _beat(made, record)
@@ -334,15 +337,24 @@ async def finish(
 
 
 async def _finished(made: Parts, record: SharedRun, observer: Observer, *, last: bool) -> list[Receipt] | None:
-    """A receipt for each table that is left; None where the snapshot is gone, and a new one must come first."""
-    if record.baton is None:
+    """A receipt for each table that is left; None where the snapshot is gone, and a new one must come first.
+
+    Where no workers can join a snapshot, this function copies by itself, in one of its own.
+    """
+    if record.baton is None and record.groups:
         return None
     try:
-        async with joined(made, record, observer) as outset:
+        async with AsyncExitStack() as stack:
+            if record.baton is None:
+                alone_in = anew(made, Wanted(full=record.full), observer, await attempted(made))
+                outset = await stack.enter_async_context(alone_in)
+                outset.keeps_leases = True
+            else:
+                outset = await stack.enter_async_context(joined(made, record, observer))
             measured = await worked(made.state, made.run_id)
             for run in outset.runs:
                 run.receipt.workers = measured.get(run.run_id, {})
-            if not last:
+            if not last and record.groups:
                 outset.left_to_others = await _left_to_workers(outset.runs, record.groups)
             return await run_all(made, outset)
     except SnapshotLostError:

@@ -40,9 +40,18 @@ class Foresight:
 
     def seen(self, target_name: str) -> int:
         """The first transaction that the table's last whole run did not see; 0 where none is known."""
+        last = self._snapshot(target_name)
+        return first_unseen(last["id"]) if last else 0
+
+    def made_of(self, target_name: str) -> str:
+        """`Table.made_of` of the source's table then; "" where it is not known."""
+        return str(self._snapshot(target_name).get("made_of", ""))
+
+    def _snapshot(self, target_name: str) -> Mapping[str, Any]:
+        """That of the table's last whole run."""
         whole = (each for each in self._own(target_name) if each["status"] == "COMPLETE" and each.get("snapshot"))
         last = next(whole, None)
-        return first_unseen(last["snapshot"]["id"]) if last else 0
+        return last["snapshot"] if last else {}
 
     def _own(self, target_name: str) -> Sequence[Mapping[str, Any]]:
         return self.own.get(f"{self.config.target.schema_name}.{target_name}", ())

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.checksum import source_checksum, target_checksum
-from engine.errors import GateError
+from engine.comparison import Sides, compare, is_compared
+from engine.errors import BorealisError, GateError
 from engine.ledger import Loaded
 from engine.publish import refuse_null_keys
+from engine.quoting import quote
 from engine.sql import target as target_sql
+from engine.typemap.canonical import shape_of
 
 if TYPE_CHECKING:
     from engine.replicate import Replication
@@ -45,23 +48,27 @@ async def _count(run: Replication, landing: str) -> int:
 
 
 async def _check_empty(run: Replication) -> None:
-    existing, plan = run.choice.existing, run.plan
-    if existing is None or run.choice.options.allow_empty:
+    if run.choice.existing is None or run.choice.options.allow_empty:
         return
-    table = run.shared.target.names.table(plan.target_name)
+    table = run.shared.target.names.table(run.plan.target_name)
     ((count,),) = await run.shared.target.execute(target_sql.count(table), doing="cannot count the target")
-    if int(count):
+    refuse_emptying(run, int(count))
+
+
+def refuse_emptying(run: Replication, count: int) -> None:
+    """The source has no row, the target `count`."""
+    if count and not run.choice.options.allow_empty:
         raise GateError(
-            f"{plan.table.label} is empty at the source, but {plan.target_name} has {count} rows",
-            remedy="set allow_empty = true if the target is to be emptied; it is untouched",
+            f"{run.plan.table.label} is empty at the source, but {run.plan.target_name} has {count} rows",
+            remedy="set allow_empty = true if the target is to be emptied; its rows are untouched",
         )
 
 
 async def _check_keys(run: Replication, landing: str) -> None:
     """A merge will find each row by its key, so the first load must not hold one twice."""
-    if run.plan.key == run.plan.table.key:
-        return  # a unique index over NOT NULL columns at the source
     key = [run.plan.field_of(name) for name in run.plan.key]
+    if run.plan.key == run.plan.table.key and all(f.on_loss == "error" or not f.losses for f in key):
+        return  # a unique index over NOT NULL columns at the source, and no policy lets a value become NULL
     ((nulls, doubled, *_),) = await run.shared.target.execute(
         target_sql.key_faults(landing, key), doing="cannot check the keys of the landing table"
     )
@@ -81,11 +88,30 @@ async def _check_sums(run: Replication, landing: str) -> None:
         "level": "checksum",
         "checksum_source": str(source[1]),
         "checksum_target": str(target[1]),
-        "excluded_columns": [f.source for f in plan.fields if f.canonical_source is None],
+        "columns": [
+            [f.target, f.target_type, shape_of(quote(f.target), f.canonical_target)]
+            for f in plan.fields
+            if f.canonical_target is not None
+        ],
+        "excluded_columns": [f.source for f in plan.fields if not is_compared(f)],
         "equal": source == target,
     }
     if source != target:
         raise GateError(
-            f"{plan.table.label}: the checksums of source and landing table differ",
+            f"{plan.table.label}: the checksums of source and landing table differ{await _what_differs(run, landing)}",
             remedy="report this with the receipt; the target is untouched",
         )
+
+
+async def _what_differs(run: Replication, landing: str) -> str:
+    """Which keys' rows, by kind, column and chunk, for message and receipt; their values stay where they are."""
+    try:
+        result, _ = await compare(Sides(run.shared.snapshot, run.shared.target, run.plan, landing), "bisect")
+    except BorealisError as error:
+        return f" ({error})"
+    columns = sorted({column for each in result.differences for column in each.columns})
+    chunks = sorted({each.chunk for each in result.differences if each.chunk is not None})
+    run.receipt.verification |= {"differing": result.differing, "columns": columns, "chunks": chunks}
+    said = ", ".join(f"{count} {kind}" for kind, count in result.differing.items())
+    in_columns = f" in {', '.join(columns)}" if columns else ""
+    return f": {said}{in_columns}, of the chunks {', '.join(map(str, chunks)) or 'none'}"

@@ -10,16 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from engine.config import TableOptions
-from engine.errors import LeaseError
+from engine.errors import LeaseError, StateError
 from engine.plan import TablePlan
 from engine.preflight import Choice
 from engine.source.snapshot import Baton
-from engine.state.port import Lease, State
+from engine.state.port import Document, Lease, State
 from engine.target.snowflake import TargetTable, Watermark
 
 KEPT_S = 7 * 86_400.0
@@ -27,6 +27,11 @@ KEPT_S = 7 * 86_400.0
 KEPT_H_MAX = 24.0
 """An older unfinished run is not worth its staged half: the table is loaded anew."""
 
+WHOLE_MAX = 200
+"""Receipts in one document: 470 bytes each, packed, of 350,000 (engine.state.port). Each is kept by itself too."""
+BRIEF = tuple("table target_table mode status run_id rows_loaded chunks functions watermark error".split())
+
+T = TypeVar("T")
 Worked = dict[str, Any]
 """As `Receipt.workers`."""
 
@@ -107,6 +112,24 @@ _KEPT: TypeAdapter[Kept] = TypeAdapter(Kept)
 _SHARED: TypeAdapter[SharedRun] = TypeAdapter(SharedRun)
 
 
+class ForeignError(StateError):
+    """A document that this version of Borealis does not understand; `version` is the document's own."""
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(
+            f"{name} in the state was written by another version of Borealis",
+            remedy="let that version end the run, or begin it anew",
+        )
+        self.version = version
+
+
+def _read(adapter: TypeAdapter[T], name: str, found: Document) -> T:
+    try:
+        return adapter.validate_python(found.value)
+    except ValidationError:  # without the cause, which quotes what is there
+        raise ForeignError(name, found.version) from None
+
+
 # --- plans ------------------------------------------------------------------------------------------------------
 
 
@@ -136,7 +159,13 @@ class Slot:
 async def slots_of(state: State, target_keys: Sequence[str]) -> dict[str, Slot]:
     """Of each table, what is kept of an unfinished run, where most have none."""
     known = set(await state.names("plan/"))
-    return {key: await _slot(state, key, f"plan/{key}" in known) for key in target_keys}
+    slots = {}
+    for key in target_keys:
+        try:
+            slots[key] = await _slot(state, key, f"plan/{key}" in known)
+        except ForeignError as other:  # before an update, or after it was taken back: the table is begun anew
+            slots[key] = Slot(state, key, other.version)
+    return slots
 
 
 async def slots_of_run(state: State, record: SharedRun) -> dict[str, Slot]:
@@ -148,7 +177,7 @@ async def _slot(state: State, key: str, known: bool) -> Slot:
     found = await state.get(f"plan/{key}") if known else None
     if found is None:
         return Slot(state, key)
-    return Slot(state, key, found.version, _KEPT.validate_python(found.value))
+    return Slot(state, key, found.version, _read(_KEPT, f"plan/{key}", found))
 
 
 # --- shared runs ------------------------------------------------------------------------------------------------
@@ -157,7 +186,7 @@ async def _slot(state: State, key: str, known: bool) -> Slot:
 async def shared_run(state: State, run_id: str) -> tuple[SharedRun | None, int]:
     """The record of a run that functions share, and its version."""
     found = await state.get(f"run/{run_id}")
-    return (_SHARED.validate_python(found.value), found.version) if found else (None, 0)
+    return (_read(_SHARED, f"run/{run_id}", found), found.version) if found else (None, 0)
 
 
 async def change(state: State, run_id: str, **changes: Any) -> SharedRun:
@@ -165,9 +194,15 @@ async def change(state: State, run_id: str, **changes: Any) -> SharedRun:
     while True:
         record, version = await shared_run(state, run_id)
         changed = replace(record or SharedRun(run_id), **changes)
+        changed = replace(changed, receipts=tuple(fitting(changed.receipts)), refused=tuple(fitting(changed.refused)))
         value = _SHARED.dump_python(changed, mode="json")
         if await state.put(f"run/{run_id}", value, version=version, keep_s=KEPT_S):
             return changed
+
+
+def fitting(receipts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first `WHOLE_MAX` as they are, of the others the brief: one document has room for those of 10,000 tables."""
+    return [each if n < WHOLE_MAX else {name: each.get(name) for name in BRIEF} for n, each in enumerate(receipts)]
 
 
 # --- what workers measured ---------------------------------------------------------------------------------------

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from engine.errors import GateError
-from engine.model import StagedFile
+from engine.model import Lost, StagedFile
 from engine.sql.target import FILES_MAX
+
+TEXT_BYTES_MAX = 500_000
+"""Of the lines of one INSERT: a statement may have 1 MB (Snowflake: query text size)."""
+LINE_BYTES = 400
+"""Of a line without what grows: run id, a name of up to 130 characters, numbers, the time."""
+FILES_TOLD_MAX = 100
+"""In a receipt by themselves; of more it has the root."""
+AGAIN = "run again; the target is untouched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +33,16 @@ class WholeChunk:
     bytes: int
     """Of the compressed files."""
     bytes_read: int = 0
-    losses: tuple[LossCount, ...] = ()
+    losses: tuple[Lost, ...] = ()
     snapshot: str = ""
     """In which it was read, or found to be the same: `xmin:xmax:xip,...`."""
+    manifest: str = ""
+    """Its files as JSON, `[[name, bytes, sha256], ...]`; "" without files."""
 
-
-LossCount = tuple[str, str, int]
-"""Column, reason, rows: values that a policy let pass in another form."""
+    @property
+    def text_bytes(self) -> int:
+        """About what its line in the ledger takes of a statement."""
+        return LINE_BYTES + len(self.manifest) + len(self.snapshot) + len(orjson.dumps(self.losses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +55,21 @@ class Loaded:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[Any]]) -> Loaded:
-        """From the ledger's rows. Raises GateError where a chunk stands there twice: its rows are doubled."""
+        """From the ledger's rows. Raises GateError where a chunk stands there twice, its rows being doubled, or where a
+        row is none of ours.
+        """
         chunks: dict[int, WholeChunk] = {}
-        for chunk, count, _, size, bytes_read, losses, snapshot in rows:
-            if int(chunk) in chunks:
+        for row in rows:
+            try:
+                chunk = _noted(row)
+            except (ValueError, TypeError, LookupError, OverflowError):
                 raise GateError(
-                    f"chunk {chunk} was loaded twice", remedy="run again; the target is untouched", code="doubled"
-                )
-            found = tuple((column, reason, int(n)) for column, reason, n in orjson.loads(losses or "[]"))
-            chunks[int(chunk)] = WholeChunk(
-                int(chunk), int(count), (), int(size), int(bytes_read or 0), found, snapshot
-            )
+                    "a row of the ledger was not written by this version of Borealis",
+                    remedy="see who else may write to LEDGER, delete the run's rows there, and run again",
+                ) from None
+            if chunk.id in chunks:
+                raise GateError(f"chunk {chunk.id} was loaded twice", remedy=AGAIN, code="doubled")
+            chunks[chunk.id] = chunk
         return cls(chunks)
 
     @property
@@ -65,13 +81,30 @@ class Loaded:
         return [number for number, chunk in self.chunks.items() if chunk.snapshot != snapshot]
 
     @property
-    def losses(self) -> dict[tuple[str, str], int]:
-        """(column, reason) -> rows."""
-        found: dict[tuple[str, str], int] = {}
-        for chunk in self.chunks.values():
-            for column, reason, rows in chunk.losses:
-                found[column, reason] = found.get((column, reason), 0) + rows
-        return found
+    def losses(self) -> list[Lost]:
+        """Values that a policy let pass in another form."""
+        return Lost.added(lost for number in sorted(self.chunks) for lost in self.chunks[number].losses)
+
+
+def files_of(loaded: Loaded) -> dict[str, Any]:
+    """For a receipt: how many files, `root`: the SHA-256 of `chunks` as JSON, `[[chunk, rows, manifest], ...]`, which
+    is left out where they are more than `FILES_TOLD_MAX`.
+    """
+    listed = [c for _, c in sorted(loaded.chunks.items()) if c.manifest]
+    chunks = [[chunk.id, chunk.rows, orjson.loads(chunk.manifest)] for chunk in listed]
+    count = sum(len(files) for _, _, files in chunks)
+    root = sha256(orjson.dumps(chunks)).hexdigest()
+    return {"count": count, "root": root, "chunks": chunks if count <= FILES_TOLD_MAX else []}
+
+
+def _noted(row: Sequence[Any]) -> WholeChunk:
+    """Raises what these conversions do for a row that no run has noted."""
+    chunk, count, _, size, bytes_read, losses, snapshot, manifest = row
+    found = tuple(Lost(**lost | {"keys": tuple(lost["keys"])}) for lost in orjson.loads(losses or "[]"))
+    len(orjson.loads(manifest or "[]"))
+    return WholeChunk(
+        int(chunk), int(count), (), int(size), int(bytes_read or 0), found, str(snapshot or ""), manifest or ""
+    )
 
 
 @dataclass(slots=True)
@@ -82,7 +115,7 @@ class Assembly:
     """In which the chunks are read."""
     _announced: dict[int, list[StagedFile]] = field(default_factory=dict)
     _staged: dict[int, set[str]] = field(default_factory=dict)
-    _read: dict[int, tuple[int, int, tuple[LossCount, ...]]] = field(default_factory=dict)
+    _read: dict[int, tuple[int, int, tuple[Lost, ...]]] = field(default_factory=dict)
     _settled: set[int] = field(default_factory=set)
     _whole: list[WholeChunk] = field(default_factory=list)
 
@@ -95,7 +128,7 @@ class Assembly:
         self._staged.setdefault(file.chunk, set()).add(file.name)
         self._settle(file.chunk)
 
-    def read(self, chunk: int, rows: int, bytes_read: int = 0, losses: tuple[LossCount, ...] = ()) -> None:
+    def read(self, chunk: int, rows: int, bytes_read: int = 0, losses: tuple[Lost, ...] = ()) -> None:
         """A reader has reached the end of the chunk: there are no more files than those announced."""
         self._read[chunk] = rows, bytes_read, losses
         self._settle(chunk)
@@ -104,7 +137,6 @@ class Assembly:
         """The chunk failed half read: its files will never be loaded, and another attempt brings its own."""
         assert chunk not in self._read
         self._announced.pop(chunk, None)
-        self._staged.pop(chunk, None)
 
     def _settle(self, chunk: int) -> None:
         files = self._announced.get(chunk, [])
@@ -114,17 +146,20 @@ class Assembly:
         self._settled.add(chunk)
         rows, bytes_read, losses = self._read[chunk]
         size = sum(file.file_bytes for file in files)
-        self._whole.append(WholeChunk(chunk, rows, names, size, bytes_read, losses, self.snapshot))
+        manifest = orjson.dumps([[file.name, file.file_bytes, file.sha256] for file in files]).decode() if files else ""
+        self._whole.append(WholeChunk(chunk, rows, names, size, bytes_read, losses, self.snapshot, manifest))
         self._announced.pop(chunk, None)
 
     def take(self) -> list[WholeChunk]:
-        """The whole chunks that wait for a COPY, as many as one statement can name."""
-        taken: list[WholeChunk] = []
-        names = 0
-        while self._whole and names + len(self._whole[0].files) <= FILES_MAX:
-            names += len(self._whole[0].files)
-            taken.append(self._whole.pop(0))
-        return taken
+        """The whole chunks that wait for a COPY: one, or as many as it and an INSERT into the ledger can name."""
+        taken = names = text = 0
+        for chunk in self._whole:
+            names, text = names + max(1, len(chunk.files)), text + chunk.text_bytes
+            if taken and (names > FILES_MAX or text > TEXT_BYTES_MAX):
+                break
+            taken += 1
+        chunks, self._whole = self._whole[:taken], self._whole[taken:]
+        return chunks
 
     @property
     def unfinished(self) -> bool:
@@ -138,17 +173,17 @@ def check_copy(results: Sequence[tuple[object, ...]], chunks: Sequence[WholeChun
     loaded: dict[str, int] = {}
     for result in results:
         if len(result) < 4 or str(result[1]).upper() != "LOADED" or result[2] != result[3]:
-            raise GateError("COPY INTO did not load every file whole", remedy="run again; the target is untouched")
+            raise GateError("COPY INTO did not load every file whole", remedy=AGAIN)
         loaded[str(result[0]).rpartition("/")[2]] = int(str(result[3]))
     if set(loaded) != wanted:
         raise GateError(
             f"COPY INTO loaded {len(set(loaded) & wanted)} of the {len(wanted)} files it was given",
-            remedy="run again; the target is untouched",
+            remedy=AGAIN,
         )
     if sum(loaded.values()) != rows_wanted:
         raise GateError(
             f"COPY INTO loaded {sum(loaded.values())} rows where {rows_wanted} were read",
-            remedy="run again; the target is untouched",
+            remedy=AGAIN,
         )
 
 
@@ -157,5 +192,5 @@ def check_noted(count: int, chunks: Sequence[WholeChunk]) -> None:
     if count != len(chunks):
         raise GateError(
             f"{sum(chunk.rows for chunk in chunks)} rows were read, others are in the landing table",
-            remedy="run again; the target is untouched",
+            remedy=AGAIN,
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import anyio.to_thread
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from engine.config import Config
@@ -144,7 +145,7 @@ def _settled(config: Config) -> Mapping[str, Any]:
     if target.private_key is not None:
         login["private_key"] = _private_key(target.private_key.get_secret_value(), passphrase, "target.private_key")
     elif target.private_key_file is not None:
-        pem = target.private_key_file.read_text(encoding="utf-8")
+        pem = target.private_key_file.read_text(encoding="ascii", errors="replace")  # a binary form is no PEM
         login["private_key"] = _private_key(pem, passphrase, "target.private_key_file")
     return login
 
@@ -153,8 +154,8 @@ def _private_key(pem: str, passphrase: str | None, origin: str) -> bytes:
     """The key in the form that the connector takes from memory: DER, PKCS#8, not encrypted."""
     try:
         key = serialization.load_pem_private_key(pem.encode(), passphrase.encode() if passphrase else None)
-    except (ValueError, TypeError) as error:
-        raise ConfigError([f"{origin}: is not a PEM key that its passphrase opens"]) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # without the cause, which may hold what was given
+        raise ConfigError([f"{origin}: is not a PEM key that its passphrase opens"]) from None
     return key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ Status = Literal["COMPLETE", "PARTIAL", "FAILED"]
 OnLoss = Literal["error", "null", "text"]
 
 
+FIRST_MADE = 16384
+"""The least oid of what was made after initdb (PostgreSQL: FirstNormalObjectId)."""
 Tid = tuple[int, int]
 """Page, and line within the page, of a row: a ctid."""
 
@@ -33,6 +36,11 @@ class TypeRef:
     """Of a domain: the type under it, which may be a domain again."""
     element: TypeRef | None = None
     """Of an array: the element's type, with the array's modifier."""
+
+    @property
+    def is_made(self) -> bool:
+        """Not one that PostgreSQL came with."""
+        return self.oid >= FIRST_MADE or any(inner is not None and inner.is_made for inner in (self.base, self.element))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,15 @@ class Leaf:
     """Main fork and TOAST, bytes."""
     filenode: int = 0
     """The file behind it: another one means that it was rewritten, and rows stand elsewhere."""
+    readable: bool = True
+    """The role may read it by itself, as chunks are read; a right on the parent does not do."""
+    row_security: bool = False
+    """As of a table, where it is read by itself."""
+    unlogged: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.schema}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +95,6 @@ class Table:
     """Columns that lead a btree index."""
     row_security: bool = False
     """Row-level security would hide rows from the role that reads."""
-    unlogged: bool = False
 
     @property
     def label(self) -> str:
@@ -89,15 +105,55 @@ class Table:
     def bytes_total(self) -> int:
         return sum(leaf.bytes_total for leaf in self.leaves)
 
+    @property
+    def made_of(self) -> str:
+        """`OID:FILE`: another oid means that it was replaced, another file that it was emptied or rewritten. FILE is 0
+        of a table with partitions or children.
+        """
+        return f"{self.oid}:{self.leaves[0].filenode if len(self.leaves) == 1 else 0}"
+
+    @property
+    def runs_code(self) -> bool:
+        """Reading it may run functions of its owner: those of a view, or casts of a type that somebody has made."""
+        return self.kind == "v" or any(column.type.is_made for column in self.columns)
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
     """A way in which a value of a column has no exact form in the target."""
 
     reason: str
-    """One word: `infinity`, `year`, `nan`, `midnight`, `digits`, `nul`, `surrogate`, `bounds`, `size`."""
+    """One word: `infinity`, `year`, `midnight`, `nan`, `digits`, `range`, `nul`, `surrogate`, `duplicate`, `bounds`,
+    `size`."""
     condition: str
     """SQL over the source row: true where the value is lost, never NULL-sensitive (NULL counts as false)."""
+
+
+LOST_KEYS_MAX = 10
+"""Rows whose keys are told of a loss: enough to look for the cause, and few enough for a line of the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Rows in which a column's value has no exact form, for one reason."""
+
+    column: str
+    reason: str
+    rows: int
+    keys: tuple[Mapping[str, str | None], ...] = ()
+    """Of the first of them in the order of the table: the key as text by its columns; () for a table without one."""
+
+    @staticmethod
+    def added(several: Iterable[Lost]) -> list[Lost]:
+        """One for each column and reason."""
+        found: dict[tuple[str, str], Lost] = {}
+        for lost in several:
+            before = found.get((lost.column, lost.reason))
+            if before is not None:
+                keys = (*before.keys, *lost.keys)[:LOST_KEYS_MAX]
+                lost = replace(lost, rows=before.rows + lost.rows, keys=keys)  # noqa: PLW2901
+            found[lost.column, lost.reason] = lost
+        return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +176,8 @@ class Field:
     """Text expression over the source row for checksums, NULL for NULL; None where excluded."""
     canonical_target: str | None = None
     """The same text computed by the target from its own column (quoted as \"NAME\"); None where excluded."""
+    shape: bool = False
+    """The canonical text tells only of NULL, of what stands at the top, and of how many elements there are."""
     on_loss: OnLoss = "error"
     losses: tuple[Loss, ...] = ()
     watched: str = ""
@@ -189,6 +247,8 @@ class StagedFile:
     """CSV bytes."""
     file_bytes: int
     """Compressed bytes."""
+    sha256: str = ""
+    """Of them, in hex."""
 
 
 @dataclass(slots=True)
@@ -214,17 +274,30 @@ class Receipt:
     """Of a PARTIAL run, for the next function."""
     seconds: dict[str, float] = field(default_factory=dict)
     rows_per_second: float = 0.0
+    publish: str = ""
+    """How it was published: swap, overwrite, merge or append."""
+    plan_hash: str = ""
+    """SHA-256 of all that decided which rows were read and what became of them; the plan's id begins it."""
     watermark: str | None = None
     lag_seconds: float | None = None
     """Of an incremental run: how far what is known to be complete was behind the source's clock."""
     losses: list[dict[str, Any]] = field(default_factory=list)
-    """`{"column", "reason", "policy", "rows"}` each."""
+    """`{"column", "reason", "policy", "rows", "keys"}` each; of a policy `error` those that the run was refused for."""
     verification: dict[str, Any] = field(default_factory=dict)
+    """What the gates found before it was published: `{"level", "rows_source", "rows_target", "equal"}`; with checksums
+    these of both sides and the columns, with their types, that they are made of."""
+    files: dict[str, Any] = field(default_factory=dict)
+    """What was staged and loaded: `{"count", "root", "chunks"}` (engine.ledger.files_of)."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the engine, PostgreSQL and the connector."""
+    finished_at: str = ""
     retries: int = 0
     """Steps that were tried again after a fault that passed."""
     snapshot: dict[str, Any] = field(default_factory=dict)
-    """What was read: `{"id", "taken_at", "moved", "chunks_read_again"}`. `moved`: how often a run that several
-    functions shared lost its snapshot and went on in a newer one; the rows are those of the last."""
+    """What was read: `{"id", "taken_at", "moved", "chunks_read_again", "budget_spent"}`, and of which server, where in
+    its log: `{"node", "system", "database", "standby", "lsn", "server"}`. `moved`: how often a run that several
+    functions shared lost its snapshot and went on in a newer one; the rows are those of the last. `budget_spent`: the
+    part of what the source may be asked to keep old rows for; 1 is all."""
     functions: int = 1
     """Functions, or processes, that worked on it one after another."""
     notes: list[str] = field(default_factory=list)
@@ -236,3 +309,5 @@ class Receipt:
     """What was expected (engine.predict), and under `happened` the same of what was."""
     error: dict[str, Any] | None = None
     """`{"code", "message", "remedy", "retryable"}`."""
+    seal: dict[str, str] = field(default_factory=dict)
+    """Of all other fields: `{"digest"}`, and where a key is set `{"key", "algorithm", "signature"}` (engine.seal)."""

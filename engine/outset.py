@@ -6,16 +6,14 @@ that functions share.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 import anyio
 
-from engine.config import Config, Resolved
+from engine.config import Resolved
 from engine.connect import addresses
 from engine.errors import BorealisError, LeaseError, RefusedError
 from engine.foresight import foresight
@@ -31,7 +29,7 @@ from engine.source.catalogue import Relation
 from engine.source.snapshot import Snapshot, open_snapshot
 from engine.sql import target as target_sql
 from engine.sql.target import landing_name
-from engine.stage.disk import DiskSinks
+from engine.stage.disk import DiskSinks, spool_directory
 from engine.state.port import Lease, State
 from engine.sweep import sweep
 from engine.target.snowflake import folder_of
@@ -264,24 +262,10 @@ def working(made: Parts, snapshot: Snapshot, observer: Observer) -> Iterator[Sha
     config = made.config.limits
     within = bounds_of(made.config)
     limits = Limits(within.readers_max, within.loaders_max, config.queue, config.attempts)
-    with _spool_directory(made.config) as directory:
-        sinks = made.bucket or DiskSinks(Path(directory))
+    with spool_directory(config.spool_dir) as directory:
+        sinks = made.bucket or DiskSinks(directory)
         tokens = anyio.Semaphore(files_in_flight(made.config, within))
         yield Shared(made.run_id, snapshot, made.target, made.state, limits, sinks, tokens, observer, made.deadline)
-
-
-def _spool_directory(config: Config) -> tempfile.TemporaryDirectory[str]:
-    base = config.limits.spool_dir
-    try:
-        if base:
-            base.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix="borealis-", dir=base)
-    except OSError as error:
-        raise BorealisError(
-            f"cannot make a directory for staged files in {base or tempfile.gettempdir()}: {error.strerror}",
-            remedy="set limits.spool_dir to a directory with space that this user may write to",
-            code="disk",
-        ) from error
 
 
 async def _open_readers(snapshot: Snapshot, runs: Sequence[Replication]) -> None:

@@ -13,7 +13,6 @@ readers stop, loaders bring in what was read, and the chunks that are left are f
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -26,8 +25,9 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from engine.deadline import Deadline
-from engine.ledger import Assembly, LossCount, WholeChunk
-from engine.model import Chunk, StagedFile
+from engine.ledger import Assembly, WholeChunk
+from engine.losses import lost_values
+from engine.model import Chunk, Lost, StagedFile
 from engine.plan import TablePlan, cut
 from engine.retrying import retrying
 from engine.source.connection import Connection, Translated
@@ -164,7 +164,7 @@ class Pipeline:
 
     async def _read_chunks(self, ready: MemoryObjectSendStream[StagedFile]) -> None:
         async with ready:
-            while chunk := self._next_chunk():
+            while not await self.snapshot.is_spent() and (chunk := self._next_chunk()):
                 began = monotonic()
                 async for attempt in retrying(self.limits.attempts, self.deadline):
                     with attempt:
@@ -193,13 +193,13 @@ class Pipeline:
                     self.retries += 1
                     return False
             raise
-        self._assembly.read(chunk.id, count, size, losses)
+        self._assembly.read(chunk.id, count, size, tuple(losses))
         self.progress(count, size)
         return True
 
     async def _read_pieces(
         self, connection: Connection, chunk: Chunk, pieces: Sequence[Chunk], ready: MemoryObjectSendStream[StagedFile]
-    ) -> tuple[int, int, tuple[LossCount, ...]]:
+    ) -> tuple[int, int, list[Lost]]:
         """One after another into the files of their chunk: rows, bytes of CSV, losses."""
         read, plan = READERS[self.plan.reader], self.plan
         if watched := self._watching and any(field.watched for field in plan.fields):
@@ -207,15 +207,15 @@ class Pipeline:
         doing = f"cannot read chunk {chunk.id} of {len(self.plan.chunks)} of {self.plan.table.label}"
         name = f"{self.run_id}-c{chunk.id}-{self._attempt_of}{next(self._attempts)}"
         path = f"{self.target.folder(self.run_id)}/{name}"
-        count, losses = 0, Counter[tuple[str, str]]()
+        count, losses = 0, list[Lost]()
         settings = replace(self.settings, watched=watched, waiting=partial(self.phases.clocked, "wait"))
         with self.phases.timed("read"), Translated(doing), Unwrapped():
             async with spool(settings, self.tokens, chunk.id, path, partial(self._announce, ready)) as writer:
                 for piece in pieces:
                     count += await read(connection, plan, piece, writer)
                     if plan.counts_losses:
-                        losses.update(await self._losses(connection, source_sql.rows_of(plan, piece)))
-        return count, writer.bytes_written, tuple((*lost, rows) for lost, rows in losses.items())
+                        losses += await lost_values(connection, plan, source_sql.rows_of(plan, piece))
+        return count, writer.bytes_written, Lost.added(losses)
 
     async def _announce(self, ready: MemoryObjectSendStream[StagedFile], file: StagedFile) -> None:
         self._assembly.announced(file)
@@ -231,11 +231,6 @@ class Pipeline:
         if file.path is not None:
             file.path.unlink(missing_ok=True)
         self.tokens.release()
-
-    async def _losses(self, connection: Connection, rows: str) -> dict[tuple[str, str], int]:
-        counts = await connection.fetchrow(source_sql.count_losses(self.plan.fields, rows))
-        named = zip(source_sql.losses_of(self.plan.fields), counts, strict=True)
-        return {(item.source, loss.reason): count for (item, loss), count in named if count}
 
     # --- loading ---------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.errors import RefusedError
 from engine.model import Chunk, Field, Leaf, Mode, Table, Tid, Tuning
+from engine.quoting import quote
 
 PAGE_BYTES = 8192
 LINES_A_PAGE_MAX = 291
@@ -200,6 +201,23 @@ def accommodates(have: str, want: str) -> bool:
     return have_size == 0 or have_size >= want_size
 
 
+def as_held(item: Field, have: str) -> Field:
+    """The field, compared with all the decimals of the target's column of type `have`, which stays as it is."""
+    _, _, scale = _parts(have)
+    if (
+        not item.canonical_source
+        or not item.target_type.startswith("NUMBER")
+        or not accommodates(have, item.target_type)
+    ):
+        return item
+    if scale == _parts(item.target_type)[2]:
+        return item
+    source = f"round(({item.canonical_source})::numeric, {scale})::text"
+    return replace(
+        item, canonical_source=source, canonical_target=f"TO_VARCHAR({quote(item.target)}::NUMBER(38,{scale}))"
+    )
+
+
 def widens(have: str, want: str) -> bool:
     """ALTER COLUMN SET DATA TYPE leads from `have` to `want`: more digits at the same scale, or a longer VARCHAR."""
     (have_name, have_size, have_scale), (want_name, want_size, want_scale) = _parts(have), _parts(want)
@@ -235,6 +253,8 @@ class TablePlan:
     lag_s: float | None = None
     """Of an incremental table: seconds by which what is known to be complete is behind the clock."""
     notes: tuple[str, ...] = ()
+    node: str = field(default="", compare=False)
+    """Which server it was made on, and as what."""
     tuning: Tuning = field(default=Tuning(), compare=False)
     """How this process copies it."""
     prediction: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -251,13 +271,18 @@ class TablePlan:
 
     @property
     def id(self) -> str:
-        """A digest of all that decides which rows are read and what becomes of them."""
+        """The beginning of its hash, for people."""
+        return self.hash[:16]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of all that decides which rows are read and what becomes of them, in hex."""
         parts = (
             self.table.label, str(self.table.oid), self.target_name, self.mode, self.publish, repr(self.key),
             repr(self.chunks), repr(self.window),
             repr([(f.source, f.target, f.target_type, f.select) for f in self.fields]),
         )  # fmt: skip
-        return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
+        return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 
     def field_of(self, column: str) -> Field:
         return next(f for f in self.fields if f.source == column)
@@ -274,6 +299,7 @@ class TablePlan:
             "chunks": len(self.chunks),
             "bytes_estimate": self.table.bytes_total,
             "columns": [{"name": f.target, "type": f.target_type, "from": f.source} for f in self.fields],
+            "node": self.node,
             "window": None if self.window is None else {"low": self.window.low, "high": self.window.high},
             "changes": self.evolution.notes() if self.target_exists else [],
             "notes": list(self.notes),

@@ -16,6 +16,7 @@ from engine.plan import (
     Evolution,
     TablePlan,
     Window,
+    as_held,
     cursor_of,
     evolve,
     split,
@@ -43,19 +44,33 @@ class Choice:
     def label(self) -> str:
         return self.table.label
 
+    @property
+    def mark(self) -> str | None:
+        """The target's column that marks rows as gone at the source; None too before the run that adds it."""
+        column = self.options.soft_column if self.options.deletes == "reconcile" else None
+        return column if self.existing is not None and column in self.existing.columns else None
+
 
 def choose(resolved: Resolved, table: Table, catalogue: TargetCatalogue, target_key: str, *, standby: bool) -> Choice:
     """Brings a configured table together with its two sides. Raises RefusedError with all faults found so far."""
     faults = []
     options, existing = resolved.options, catalogue.tables.get(resolved.target_name)
-    if table.row_security:
+    if table.row_security or any(leaf.row_security for leaf in table.leaves):
         faults.append(
             f"{table.label}: row-level security would hide rows from this role; give the role BYPASSRLS, "
             "read as the owner, or exclude the table"
         )
-    if table.unlogged and standby:
+    closed = [leaf.label for leaf in table.leaves if not leaf.readable]
+    if closed:
         faults.append(
-            f"{table.label}: it is unlogged, and a standby has no rows of such a table; read it from the primary"
+            f"{table.label}: its rows are read from its leaves, and the role may not read {len(closed)} of them, such "
+            f"as {closed[0]}; GRANT USAGE on their schema and SELECT on each"
+        )
+    unlogged = [leaf.label for leaf in table.leaves if leaf.unlogged] if standby else []
+    if unlogged:
+        what = "it" if unlogged == [table.label] else unlogged[0]
+        faults.append(
+            f"{table.label}: {what} is unlogged, and a standby has no rows of such a table; read it from the primary"
         )
     if existing is not None and not existing.is_table:
         faults.append(f"{table.label}: {resolved.target_name} is a view at the target; drop it, or set target_name")
@@ -101,10 +116,13 @@ class Preflight:
             return self._plan(choice, "full", fields, (), None, notes)
         cursor, key = cursor_of(choice.table, choice.options.cursor or ""), self._key(choice)
         reasons = self._reload_reasons(choice, cursor, key, full)
-        if not reasons:
-            self._refuse_the_past(choice)
         low = None if reasons else choice.watermark.value
+        rewritten = []
+        if low is not None:
+            self._refuse_the_past(choice)
+            rewritten = await self._rewritten(choice, cursor, low)
         window, notes = await self._window(choice, cursor, low)
+        notes += rewritten
         fields, mapped = await self._fields(choice, window)
         if not reasons:
             reasons = await self._rebuild_reasons(choice, fields, cursor)
@@ -144,6 +162,9 @@ class Preflight:
             reasons.append(f"the cursor was {mark.cursor}, now it is {cursor.name}")
         if mark.key != key:
             reasons.append(f"the key was ({', '.join(mark.key)}), now it is ({', '.join(key)})")
+        was = self._known.made_of(choice.target_name)
+        if was and was.partition(":")[0] != str(choice.table.oid) and choice.options.publish == "merge":
+            reasons.append("the table was replaced at the source")  # an append would lose by it what it has kept
         if reasons and choice.options.schema_changes == "frozen":
             raise RefusedError(
                 [f"{choice.label}: {reason}, and schema_changes is frozen; run with --full" for reason in reasons]
@@ -159,6 +180,22 @@ class Preflight:
                 "to an earlier time, or is another server; run with --full, or wait for a standby that is behind"
             )
             raise RefusedError([fault])
+
+    async def _rewritten(self, choice: Choice, cursor: Cursor, low: str) -> list[str]:
+        """After TRUNCATE a cursor may begin again, below the watermark; VACUUM FULL and pg_repack look alike."""
+        was, seen = self._known.made_of(choice.target_name), self._known.seen(choice.target_name)
+        if not was or was == choice.table.made_of:
+            return []
+        question = sql.has_newer_below(choice.table, cursor, low, seen % 2**32)
+        async with self._snapshot.reader() as connection:
+            with Translated(f"cannot look for rows below the watermark of {choice.label}"):
+                if not await connection.fetchval(question):
+                    return []
+        told = (
+            "the table was replaced, emptied or rewritten at the source; rows at or below the watermark were written "
+            "since: they are not read; run with --full if they are new"
+        )
+        return [told]
 
     async def _rebuild_reasons(self, choice: Choice, fields: tuple[Field, ...], cursor: Cursor) -> list[str]:
         """Why rows already at the target would be wrong if only changes were loaded."""
@@ -290,7 +327,9 @@ class Preflight:
         window: Window | None,
         notes: list[str],
     ) -> TablePlan:
-        evolution = evolve(fields, choice.existing.columns) if choice.existing else Evolution()
+        columns = choice.existing.columns if choice.existing else {}
+        evolution = evolve(fields, columns) if choice.existing else Evolution()
+        fields = tuple(as_held(item, columns.get(item.target, "")) for item in fields)
         self._refuse_frozen(choice, evolution)
         publish = self._publish(choice, mode, evolution)
         whole_leaves = mode == "incremental" and window is not None and window.cursor.name in choice.table.indexed
@@ -310,6 +349,7 @@ class Preflight:
             reader=choice.options.reader,
             lag_s=self._horizon.lag_s + choice.options.cursor_lag_s if window and self._horizon else None,
             notes=tuple(notes),
+            node=self._snapshot.baton.node,
         )
         return tuned(plan, tuning)
 

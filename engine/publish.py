@@ -14,8 +14,9 @@ from typing import Any
 from engine.errors import GateError
 from engine.model import Field
 from engine.plan import TablePlan
+from engine.sql import gone
 from engine.sql import target as sql
-from engine.sql.marks import forget_watermark, replaced_key
+from engine.sql.marks import forget_watermark, replaced_key, select_watermarks
 from engine.sql.target import MergeOptions
 from engine.target.session import Result, Session
 from engine.target.snowflake import Target, TargetTable, Watermark, check_moved
@@ -36,6 +37,8 @@ class Publication:
     target_key: str
     """The target table's name in WATERMARKS: SCHEMA.TABLE."""
     soft_column: str | None = None
+    mark: str | None = None
+    """The target's column that marks rows as gone."""
 
     @property
     def next_watermark(self) -> Watermark | None:
@@ -150,7 +153,7 @@ async def move_watermark(target: Target, table: str, was: Watermark, now: Waterm
 
 async def _stands(session: Session, target: Target, table: str, now: Watermark) -> bool:
     """A lost reply to COMMIT leaves open whether the watermark moved: it did, if it is where this run puts it."""
-    found = await session.execute(sql.select_watermarks(target.names), doing="cannot read the watermarks")
+    found = await session.execute(select_watermarks(target.names), doing="cannot read the watermarks")
     return any(
         (row[0], row[1], row[2], row[6]) == (table, now.run_id, now.version, now.pending_run_id) for row in found.rows
     )
@@ -189,9 +192,8 @@ async def _statement(target: Target, publication: Publication) -> str:
         return sql.insert_all(target.names, plan, publication.landing, overwrite=plan.publish == "overwrite")
     soft = publication.soft_column
     deleted = plan.field_of(soft) if soft else None
-    return sql.merge(
-        target.names, plan, publication.landing, MergeOptions(deleted, await _key_range(target, publication))
-    )
+    options = MergeOptions(deleted, await _key_range(target, publication), publication.mark)
+    return sql.merge(target.names, plan, publication.landing, options)
 
 
 async def _key_range(target: Target, publication: Publication) -> tuple[str, str] | None:
@@ -236,9 +238,9 @@ async def delete_missing(
 ) -> int:
     """Deletes, or marks, the rows whose key is not among the source's; may be repeated."""
     if mark:
-        statement = sql.mark_missing(target.names, plan.target_name, keys_table, key, mark)
+        statement = gone.mark_missing(target.names, plan.target_name, keys_table, key, mark)
     else:
-        statement = sql.delete_missing(target.names, target.names.table(plan.target_name), keys_table, key)
+        statement = gone.delete_missing(target.names, target.names.table(plan.target_name), keys_table, key)
     async for attempt in target.retrying():
         with attempt:
             async with target.sessions.session() as session:

@@ -1,4 +1,4 @@
-"""The one place where identifiers and literals are quoted, for both databases. Pure."""
+"""The one place where identifiers and literals are quoted, for both databases, and names for people. Pure."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def literal(text: str) -> str:
 def sf_literal(text: str) -> str:
     """A Snowflake string, where backslash escapes are always on."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def shown(text: object) -> str:
+    """For a person: names may hold line breaks and a terminal's escape sequences, which would forge what is read."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))

@@ -17,6 +17,7 @@ from engine.errors import GateError, SourceError
 from engine.ledger import Loaded
 from engine.model import Chunk
 from engine.source.connection import Translated
+from engine.sql import gone
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
 from engine.target.session import Result
@@ -49,8 +50,13 @@ async def rebase(run: Replication, loaded: Loaded) -> Loaded:
 async def _restamp(run: Replication, stays: Loaded) -> None:
     """From now on the ledger has them as read in this snapshot."""
     target, now = run.shared.target, run.shared.snapshot.baton.identity
-    statement = target_sql.restamp_chunks(target.names, sorted(stays.chunks))
-    await target.execute(statement, [now, run.run_id], doing="cannot note the chunks that stay")
+    for chunks in _lists(sorted(stays.chunks)):
+        statement = target_sql.restamp_chunks(target.names, chunks)
+        await target.execute(statement, [now, run.run_id], doing="cannot note the chunks that stay")
+
+
+def _lists(chunks: Sequence[int]) -> list[Sequence[int]]:
+    return [chunks[begin : begin + target_sql.LIST_MAX] for begin in range(0, len(chunks), target_sql.LIST_MAX)]
 
 
 async def _unchanged(run: Replication, loaded: Loaded) -> set[int]:
@@ -96,8 +102,8 @@ async def _sort_out(run: Replication, loaded: Loaded, stays: Loaded) -> bool:
         async with target.sessions.session(fresh=True) as session:
             await session.checked_transaction(
                 [
-                    (target_sql.delete_missing(target.names, landing, keys_name, key), ()),
-                    (target_sql.forget_chunks(target.names, again), [run.run_id]),
+                    (gone.delete_missing(target.names, landing, keys_name, key), ()),
+                    *((target_sql.forget_chunks(target.names, some), [run.run_id]) for some in _lists(again)),
                 ],
                 check,
                 doing=f"cannot sort out the changed chunks of {plan.table.label}",

@@ -25,6 +25,7 @@ from rich.text import Text
 
 from engine.model import Receipt
 from engine.predict import OWN
+from engine.quoting import shown
 
 EVENT_SECONDS_MIN = 5.0
 """Between two lines of progress of one table: a log of an hour stays under a thousand lines."""
@@ -80,7 +81,7 @@ class Bars:
     def table_started(self, label: str, chunks: int, bytes_estimate: int) -> None:
         del chunks
         # A heap is about as long as its CSV; the bar is full when the receipt is there, not when the guess is reached.
-        self.tasks[label] = self.shown.add_task(_one_line(label), total=max(bytes_estimate, 1), rows=0)
+        self.tasks[label] = self.shown.add_task(shown(label), total=max(bytes_estimate, 1), rows=0)
         self.rows[label] = 0
 
     def progress(self, label: str, rows: int, bytes_read: int) -> None:
@@ -118,9 +119,9 @@ def console(stream: TextIO | None = None) -> Console:
     return Console(file=stream, width=None if stream.isatty() else PIPED_COLUMNS, markup=False, highlight=False)
 
 
-def _one_line(text: object) -> str:
-    """Names may hold line breaks and escape sequences; a table of names must not."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
+def line(text: object, to: Console, style: str = "") -> None:
+    """One line beside a table, indented."""
+    to.print(Text(f"  {shown(text)}", style=style))
 
 
 def _table(heads: Iterable[str], rows: Iterable[Sequence[Text | str]]) -> Table:
@@ -130,7 +131,7 @@ def _table(heads: Iterable[str], rows: Iterable[Sequence[Text | str]]) -> Table:
         number = head.startswith(">")
         table.add_column(head.removeprefix(">"), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(_one_line(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row))
     return table
 
 
@@ -148,8 +149,8 @@ def show_receipts(receipts: Sequence[Receipt], to: Console) -> None:
             row.append(_expected(receipt))
     to.print(_table(heads, rows))
     for receipt in receipts:
-        for line in _remarks(receipt):
-            to.print(Text(f"  {_one_line(receipt.table)}: {line}", style="red" if line.startswith("FAILED") else ""))
+        for remark in _remarks(receipt):
+            line(f"{receipt.table}: {remark}", to, "red" if remark.startswith("FAILED") else "")
 
 
 def _expected(receipt: Receipt) -> str:
@@ -204,8 +205,8 @@ def show_plans(plans: Sequence[Mapping[str, Any]], to: Console) -> None:
         for decision in each.get("decisions", ()):
             alike.setdefault(tuple(decision.values()), []).append(each["table"])
     for (setting, value, why, _), tables in alike.items():
-        of = _one_line(tables[0]) if len(tables) == 1 else f"{len(tables)} tables"
-        to.print(Text(f"  {of}: {setting} {_cell(value)}: {why}"))
+        of = tables[0] if len(tables) == 1 else f"{len(tables)} tables"
+        line(f"{of}: {setting} {_cell(value)}: {why}", to)
 
 
 def show_status(rows: Sequence[Mapping[str, Any]], to: Console) -> None:
@@ -245,6 +246,15 @@ def _holder(held: Mapping[str, Any] | None) -> str | None:
     return f"{held['owner']}, {held['seconds_left']:.0f} s" if held else None
 
 
+def show_audited(receipts: Sequence[Mapping[str, Any]], to: Console) -> None:
+    """One row a check; what to do about those that found something."""
+    rows = [{"table": each["table"], **check} for each in receipts for check in each["checks"]]
+    show_rows(rows, to, ("table", "what", "verdict", "why"))
+    for row in rows:
+        if row["verdict"] == "differs":
+            line(f"{row['table']}: {row['what']}: {row['remedy']}", to, "red")
+
+
 def show_verification(results: Sequence[Mapping[str, Any]], to: Console) -> None:
     """One row a table; of checksums that are equal one is enough."""
     rows = []
@@ -254,14 +264,13 @@ def show_verification(results: Sequence[Mapping[str, Any]], to: Console) -> None
     show_rows(rows, to, ("table", "equal", "rows_source", "rows_target", "checksum"))
     for each in results:
         if each["error"]:
-            to.print(Text(f"  {_one_line(each['error'])}", style="red"))
+            line(each["error"], to, "red")
         if each["excluded_columns"]:
-            columns = ", ".join(_one_line(column) for column in each["excluded_columns"])
-            to.print(Text(f"  {_one_line(each['table'])}: the checksum leaves out {columns}"))
+            line(f"{each['table']}: the checksum leaves out {', '.join(each['excluded_columns'])}", to)
         for what, counted in (("repaired", each["repaired"]), ("differ", each["differing"])):
             if counted:
                 kinds = ", ".join(f"{count:,} {kind}" for kind, count in counted.items())
-                to.print(Text(f"  {_one_line(each['table'])}: keys {what}: {kinds}"))
+                line(f"{each['table']}: keys {what}: {kinds}", to)
         _show_differences(each["differences"], to)
 
 

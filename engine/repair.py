@@ -15,6 +15,7 @@ from dataclasses import replace
 import anyio
 
 from engine.checksum import source_checksum
+from engine.comparison import Sides, VerifyResult, compare
 from engine.config import Config
 from engine.errors import BorealisError, GateError, LeaseError, RefusedError
 from engine.kept import Slot, slots_of
@@ -27,7 +28,7 @@ from engine.sql import target as target_sql
 from engine.sql.difference import Kind
 from engine.state.port import Lease, State
 from engine.target.session import Result
-from engine.verify import Sides, VerifyResult, compare, failed, sides_of, unplanned
+from engine.verify import failed, sides_of, unplanned
 from engine.wiring import Opened, Wanted, choose_tables, opened, parts, target_key, unreadable
 
 KEYS_MAX = 10_000
@@ -107,14 +108,16 @@ async def _mend(run: Replication, sides: Sides, wrong: Mapping[int, Kind]) -> No
         want = await source_checksum(run.shared.snapshot, plan, plan.fields, sides.deleted)
         if not await run.shared.state.heartbeat(run.lease):
             raise LeaseError(f"the lease on {run.lease.table} was lost", remedy="the target is untouched; try again")
+        gone = {key for key, kind in wrong.items() if kind == "extra"} if sides.mark else set()
         statements = [
-            sql.delete(live, sides.compared, wrong),
+            *([sql.mark(live, sides.mark, sides.compared, gone)] if sides.mark and gone else []),
+            *([sql.delete(live, sides.compared, wrong.keys() - gone)] if wrong.keys() - gone else []),
             target_sql.insert_all(names, plan, run.landing, overwrite=False),
-            sql.checksum_of(live, sides.compared, wrong),
+            sql.checksum_of(sides.table, sides.compared, wrong),
         ]
 
         def check(results: Sequence[Result]) -> None:
-            ((count, total),) = results[2].rows
+            ((count, total),) = results[-1].rows
             if (int(count), int(total)) != want:
                 raise GateError(
                     f"{label}: after the repair {count} rows would be at the target and {want[0]} at the source, or "

@@ -9,22 +9,24 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
 
-from engine.checksum import source_checksum, target_checksum
 from engine.deadline import Deadline
 from engine.errors import BorealisError, LeaseError, RefusedError, TargetError
 from engine.gates import check
 from engine.kept import Kept, Slot
-from engine.ledger import Loaded
-from engine.model import Chunk, Field, Receipt
+from engine.ledger import Loaded, files_of
+from engine.losses import lost_values
+from engine.model import Chunk, Field, Lost, Receipt
 from engine.pipeline import Limits, Phases, Pipeline, Progress
-from engine.plan import TablePlan, split
+from engine.plan import TablePlan
 from engine.preflight import Choice
-from engine.publish import Publication, delete_missing, publish
+from engine.publish import Publication, publish
 from engine.rebase import rebase
+from engine.reconcile import reconcile
 from engine.source.connection import LossFoundError, Translated
 from engine.source.snapshot import Snapshot
 from engine.spool import SpoolSettings
@@ -35,6 +37,8 @@ from engine.stage.port import Sinks
 from engine.state.port import Lease, State
 from engine.target.snowflake import Target
 
+BUDGET_TOLD = 0.5
+"""From this part of the snapshot's budget on the receipt has a note of it."""
 TIMED_OUT = frozenset({604, 630})
 """Snowflake's numbers of a statement that was cancelled, or ran into STATEMENT_TIMEOUT_IN_SECONDS."""
 
@@ -128,7 +132,7 @@ class Replication:
             self.receipt.notes.append(", ".join(f"{count} rows {verb}" for verb, count in changes.items()))
         if self.choice.options.deletes == "reconcile" and self.plan.mode == "incremental":
             with self.phases.timed("reconcile"):
-                await self._reconcile()
+                await reconcile(self)
 
     async def _settle(self) -> None:
         """An earlier function published it and could not say so any more."""
@@ -221,9 +225,16 @@ class Replication:
         self.receipt.snapshot = {
             "id": baton.identity,
             "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(baton.taken_at)),
+            "server": baton.node,
+            "made_of": self.plan.table.made_of,
             "moved": kept.moved if kept else 0,
             "chunks_read_again": kept.chunks_read_again if kept else 0,
+            **baton.origin,
         }
+        if self.shared.snapshot.alone:
+            self.receipt.notes.append(
+                "one session read all: transactions were open, and a standby shares no snapshot that has such"
+            )
         if kept is None:
             return
         self.receipt.functions = kept.functions
@@ -258,11 +269,7 @@ class Replication:
 
         Returns all that is loaded then, and puts it into the receipt.
         """
-        label = self.plan.table.label
-
-        def progress(rows: int, size: int) -> None:
-            self.shared.observer.progress(label, rows, size)
-
+        progress = partial(self.shared.observer.progress, self.plan.table.label)
         wanted = None if only is None else set(only)
         left = [c for c in self.plan.chunks if c.id not in loaded.chunks and (wanted is None or c.id in wanted)]
         pipeline = self._pipeline(self.plan, self.landing, self.run_id, progress, left)
@@ -282,13 +289,29 @@ class Replication:
         receipt.chunks_left = len(self.plan.chunks) - len(loaded.chunks)
         receipt.bytes_read = sum(chunk.bytes_read for chunk in loaded.chunks.values())
         receipt.bytes_staged = sum(chunk.bytes for chunk in loaded.chunks.values())
-        receipt.bytes_copied = sum(chunk.bytes_read for chunk in pipeline.loaded.values())
-        policies = {item.source: item.on_loss for item in self.plan.fields}
-        receipt.losses = [
-            {"column": column, "reason": reason, "policy": policies[column], "rows": rows}
-            for (column, reason), rows in sorted(loaded.losses.items())
-        ]
+        receipt.files, receipt.bytes_copied = files_of(loaded), sum(c.bytes_read for c in pipeline.loaded.values())
+        self._note_losses(loaded.losses)
+        self._note_budget()
         return loaded
+
+    def _note_budget(self) -> None:
+        spent = self.shared.snapshot.spent
+        self.receipt.snapshot["budget_spent"] = round(spent, 3)
+        if spent >= BUDGET_TOLD:
+            self.receipt.notes.append(
+                f"{spent:.0%} of the snapshot's budget is spent, for which the source keeps old rows: "
+                "limits.snapshot_s_max, limits.snapshot_transactions_max"
+            )
+
+    def _note_losses(self, losses: Sequence[Lost]) -> None:
+        policies = {item.source: item.on_loss for item in self.plan.fields}
+        self.receipt.losses = [
+            {
+                "column": lost.column, "reason": lost.reason, "policy": policies[lost.column], "rows": lost.rows,
+                "keys": list(lost.keys),
+            }
+            for lost in sorted(losses, key=lambda lost: (lost.column, lost.reason))
+        ]  # fmt: skip
 
     def _add(self, pipeline: Pipeline) -> None:
         for phase, seconds in pipeline.phases.seconds.items():
@@ -328,18 +351,19 @@ class Replication:
 
     async def _explain(self, error: BorealisError) -> BorealisError:
         """A value without an exact form was met: names every column, reason and number of such values."""
-        found = source_sql.losses_of(self.plan.fields)
-        if not found:
-            return error
         rows = source_sql.all_rows_of(self.plan.table, self.plan.window)
         async with self.shared.snapshot.reader() as connection:
             with Translated(f"cannot count the lossy values of {self.plan.table.label}"):
-                counts = await connection.fetchrow(source_sql.count_losses(self.plan.fields, rows))
+                found = await lost_values(connection, self.plan, rows)
+        self._note_losses(found)
+        fields = {item.source: item for item in reversed(self.plan.fields)}
         faults = [
-            f"{self.plan.table.label}: column {item.source}: {count} values have no exact form as {item.target_type} "
-            f'({loss.reason}); set columns."{item.source}".on_loss to "null" or "text", or its type to "VARCHAR"'
-            for (item, loss), count in zip(found, counts, strict=True)
-            if count and item.on_loss == "error"
+            f"{self.plan.table.label}: column {lost.column}: {lost.rows} values have no exact form as "
+            f'{fields[lost.column].target_type} ({lost.reason}); set columns."{lost.column}".on_loss to "null" or '
+            '"text", or its type to "VARCHAR"'
+            for lost in found
+            if fields[lost.column].on_loss == "error"
+            or (lost.reason == "size" and fields[lost.column].on_loss == "text")
         ]
         return RefusedError(faults) if faults else error
 
@@ -353,6 +377,7 @@ class Replication:
         statement = target_sql.delete_flagged(landing, self.plan.field_of(options.soft_column))
         ((deleted, *_),) = await self._target.execute(statement, doing="cannot leave out rows marked as deleted")
         if int(deleted):
+            self.receipt.verification["left_out"] = int(deleted)
             self.receipt.notes.append(f"{deleted} rows marked as deleted at the source were left out")
 
     async def _publish(self) -> dict[str, int]:
@@ -369,40 +394,11 @@ class Replication:
                 self.choice.watermark,
                 self.lease.table,
                 options.soft_column if options.deletes == "soft" and self.plan.publish == "merge" else None,
+                self.choice.mark,
             ),
         )
 
     # --- deletes ---------------------------------------------------------------------------------------------------
-
-    async def _reconcile(self) -> None:
-        """Rows whose key is gone at the source leave the target, or are marked. Keys travel only if sums differ."""
-        plan, target = self.plan, self._target
-        key = tuple(plan.field_of(name) for name in plan.key)
-        mark = self.choice.options.soft_column
-        table = target.names.table(plan.target_name)
-        if mark and self.choice.existing is not None and mark not in self.choice.existing.columns:
-            add = target_sql.add_mark(table, mark)
-            await target.execute(add, doing=f"cannot add the column {mark}")
-        whole = replace(plan, window=None, chunks=split(plan.table, 2**62))
-        source = await source_checksum(self.shared.snapshot, whole, key)
-        live = target_sql.unmarked(table, mark)
-        if source == await target_checksum(target, live, key):
-            return
-        keys_name = f"{self.landing}_K"
-        try:
-            if not await self.load_keys(whole, key, whole.chunks, keys_name):
-                self.receipt.status = "PARTIAL"
-                self.receipt.notes.append("the time was over before the keys were compared: the next run does it")
-                return
-            deleted = await delete_missing(target, plan, keys_name, key, mark)
-        finally:
-            await self.drop_quietly(target.names.ours(keys_name))
-        self.receipt.notes.append(f"{deleted} rows {'marked as deleted' if mark else 'deleted'}: gone at the source")
-        after = await target_checksum(target, live, key)
-        if source != after:
-            self.receipt.notes.append(
-                f"the source has {source[0]} keys and the target {after[0]}: changes without a newer cursor; run --full"
-            )
 
     async def load_keys(self, plan: TablePlan, key: Sequence[Field], chunks: Sequence[Chunk], name: str) -> bool:
         """Loads the keys of the chunks into a table of ours by that name; False where the deadline came first."""

@@ -9,9 +9,10 @@ from typing import Any
 
 import anyio
 
+from engine import __version__
 from engine.config import Config
 from engine.deadline import Deadline
-from engine.errors import BorealisError, RefusedError
+from engine.errors import AwsError, BorealisError, RefusedError
 from engine.foresight import compared
 from engine.kept import SharedRun, change, failure_of, shared_run
 from engine.machine import bounds_of
@@ -19,9 +20,11 @@ from engine.model import Receipt
 from engine.outset import Outset, anew, heartbeats, joined
 from engine.plan import TablePlan
 from engine.replicate import Observer, Replication, fail
+from engine.seal import digest_of, signature
 from engine.source.snapshot import Snapshot, SnapshotLostError
 from engine.state.port import Lease
 from engine.state.slots import slot
+from engine.target.session import CONNECTOR
 from engine.tasks import in_turns
 from engine.telemetry import span
 from engine.wiring import Parts, Refused, Wanted, looking, new_run_id, parts
@@ -177,12 +180,15 @@ async def the_record(made: Parts) -> SharedRun:
 async def pass_on(made: Parts, snapshot: Snapshot, successor: Successor) -> bool:
     """Passes the baton: starts the next function, and holds the snapshot until that has joined it or time is over.
 
+    A snapshot whose budget is used up is not passed on: the next function takes a new one.
+
     False where nobody came: who comes later takes a new snapshot.
     """
     snapshot.close_readers()
     while made.places:  # the next function needs it
         await made.state.release(made.places.pop())
-    record, began = await change(made.state, made.run_id, baton=snapshot.baton), time.monotonic()
+    baton = None if await snapshot.is_spent() else snapshot.baton
+    record, began = await change(made.state, made.run_id, baton=baton), time.monotonic()
     await successor(made.run_id)
     while made.deadline.alive_s() > PASSING_S * 2:
         await anyio.sleep(PASSING_S)
@@ -240,9 +246,27 @@ async def _replicate(made: Parts, outset: Outset, run: Replication) -> Receipt:
     total = receipt.seconds["total"]
     receipt.rows_per_second = round(receipt.rows_loaded / total, 1) if total else 0.0
     compared(receipt, time.time() - run_began)
+    await _seal(made, run)
     await made.state.record(run.run_id, run.lease.table, receipt_json(receipt))
     outset.observer.table_finished(receipt)
     return receipt
+
+
+async def _seal(made: Parts, run: Replication) -> None:
+    """The receipt is whole: from here on it does not change. What cannot be signed says so, for its rows are there."""
+    receipt, key = run.receipt, made.config.aws.signing_key
+    receipt.plan_hash, receipt.publish = run.plan.hash, run.plan.publish
+    receipt.finished_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    receipt.versions = {"borealis": __version__, "postgresql": run.shared.snapshot.server, "connector": CONNECTOR}
+    digest = digest_of(receipt_json(receipt))
+    receipt.seal = {"digest": digest}
+    if key is None or receipt.status != "COMPLETE":
+        return
+    try:
+        receipt.seal |= await signature(digest, key, made.config.aws.region)
+    except AwsError as error:
+        receipt.notes.append(f"{error.message}: the receipt is not signed. {error.remedy}")
+        receipt.seal = {"digest": digest_of(receipt_json(receipt))}
 
 
 def _expected_s(run: Replication) -> float:

@@ -16,7 +16,7 @@ from engine.target.snowflake import Target, TargetCatalogue, TargetTable
 ABANDONED_H = 24.0
 """A run that this state has not seen may still be alive elsewhere for this long."""
 _INVOCATION = r"(\d{8}T\d{6})[0-9A-F]{6}"
-_NAME = re.compile(rf"(.+)__({_INVOCATION}_\d+)(_K)?$")
+_NAME = re.compile(rf"(.+)__({_INVOCATION}_\d+)(_K)?", re.DOTALL)
 _FOLDER = re.compile(_INVOCATION)
 
 
@@ -36,12 +36,17 @@ class Leftover:
 
 
 def leftovers(catalogue: TargetCatalogue) -> list[Leftover]:
-    matches = [(table, _NAME.match(table.name)) for table in catalogue.ours.values()]
-    return [Leftover(table, found[1], found[2], _age_h(found[3])) for table, found in matches if found]
+    matches = [(table, _NAME.fullmatch(table.name)) for table in catalogue.ours.values()]
+    ages = [(table, found, _age_h(found[3])) for table, found in matches if found]
+    return [Leftover(table, found[1], found[2], age_h) for table, found, age_h in ages if age_h is not None]
 
 
-def _age_h(began: str) -> float:
-    return (time.time() - timegm(time.strptime(began, "%Y%m%dT%H%M%S"))) / 3600
+def _age_h(began: str) -> float | None:
+    """None where no run can have begun then: somebody else has made up the name."""
+    try:
+        return (time.time() - timegm(time.strptime(began, "%Y%m%dT%H%M%S"))) / 3600
+    except ValueError:
+        return None
 
 
 async def sweep(
@@ -59,7 +64,7 @@ async def sweep(
             newest[each.of] = min(newest.get(each.of, each.age_h), each.age_h)
     previous: dict[str, str] = {}
     for each in old:
-        if each.of not in keep_h or each.run_id in kept:
+        if each.of not in keep_h or (each.run_id in kept and not each.is_previous):
             continue
         if each.is_previous:
             dead = each.age_h >= keep_h[each.of] or each.age_h > newest[each.of]
@@ -80,5 +85,6 @@ async def _sweep_stage(target: Target, state: State) -> None:
     live = {str(lease["run_id"]).partition("_")[0] for lease in await state.leases()}
     for folder in await target.staged_folders() - live:
         match = _FOLDER.fullmatch(folder)
-        if match and (_age_h(match[1]) >= ABANDONED_H or await state.began(folder)):
+        age_h = _age_h(match[1]) if match else None
+        if age_h is not None and (age_h >= ABANDONED_H or await state.began(folder)):
             await target.sweep_stage(folder)

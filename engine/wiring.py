@@ -139,8 +139,7 @@ class Opened:
 
     def mark_of(self, plan: TablePlan) -> str | None:
         """The target's column that marks rows as gone at the source, where there is one."""
-        options = self.choice_of(plan).options
-        return options.soft_column if options.deletes == "reconcile" else None
+        return self.choice_of(plan).mark
 
     def flag_of(self, plan: TablePlan) -> Field | None:
         """The source's column that marks rows as deleted, which then are not at the target."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from engine.source.snapshot import Snapshot
 from engine.spool import SpoolSettings
 from engine.sql import source as source_sql
 from engine.sql import target as target_sql
-from engine.stage.disk import DiskSinks
+from engine.stage.disk import DiskSinks, spool_directory
 from engine.telemetry import lines, metrics
 from engine.wiring import Wanted, looking, new_run_id, parts
 from handlers.entry import Answer, Call, serve
@@ -122,11 +121,11 @@ async def _extraction(config: Config, event: BenchmarkEvent, deadline: Deadline)
         readers = max(plan.readers_max for plan in plans.values())
         await found.snapshot.open_readers(readers, [plan.table for plan in plans.values()])
         counts = {label: await _count(found.snapshot, plan) for label, plan in plans.items()}
-        with tempfile.TemporaryDirectory(prefix="borealis-", dir=config.limits.spool_dir) as directory:
+        with spool_directory(config.limits.spool_dir) as directory:
 
             async def measure() -> None:
                 for label, plan in plans.items():
-                    extracted = await _extract(config, plan, found.snapshot, Path(directory), deadline)
+                    extracted = await _extract(config, plan, found.snapshot, directory, deadline)
                     _same(label, counts[label], extracted.rows)
                     tables[label].extracted.append(extracted)
 

@@ -41,7 +41,7 @@ def unwrapped(value: Any) -> Any:
         return detail
     try:
         return json.loads(detail)  # EventBridge Scheduler without an input sends "{}"
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("detail: is not JSON") from None
 
 

@@ -95,7 +95,9 @@ def _read(message: Mapping[str, Any]) -> Replayed:
         else:
             _read_letter(result, body)
         result.event = _keyed(unwrapped(result.event), result.message_id)
-    except (ValueError, LookupError, TypeError):
+        if not isinstance(result.goes_to, str):
+            raise TypeError  # noqa: TRY301
+    except (ValueError, LookupError, TypeError, AttributeError):
         result.error = "this is not a letter of ours: look at it, and delete it by hand"
     return result
 

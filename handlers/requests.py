@@ -12,7 +12,7 @@ import orjson
 from engine import aws, failures, runs
 from engine.deadline import Deadline
 from engine.errors import BorealisError, LeaseError, RefusedError
-from engine.kept import shared_run
+from engine.kept import fitting, shared_run
 from engine.model import Receipt
 from engine.outset import heartbeats
 from engine.state import idempotency
@@ -66,7 +66,7 @@ async def _first(event: RunRequest, call: Call, begin: Begin, state: State, begu
     if answer["status"] in ("PARTIAL", "RUNNING"):
         await state.release(begun.lease)  # who goes on with the run is no duplicate
     else:
-        await idempotency.finish(state, begun, answer)
+        await idempotency.finish(state, begun, answer | {"tables": fitting(answer["tables"])})
     return answer
 
 

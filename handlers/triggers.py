@@ -46,7 +46,7 @@ def trigger_of(raw: Any, event: Event) -> Trigger:
 
 
 def _by_url(context: Mapping[str, Any]) -> Trigger:
-    caller = (context.get("authorizer") or {}).get("iam") or {}
+    caller = url.part_of(url.part_of(context.get("authorizer")).get("iam"))
     return {
         "kind": "url",
         "caller": caller.get("userArn"),
@@ -57,7 +57,8 @@ def _by_url(context: Mapping[str, Any]) -> Trigger:
 
 
 def _by_rule(raw: Mapping[str, Any]) -> Trigger:
-    resource = next(iter(raw.get("resources") or ()), None)
+    named = raw.get("resources")
+    resource = next(iter(named), None) if isinstance(named, list) else None
     if raw["detail-type"] == "Scheduled Event" and raw.get("source") in SCHEDULERS:
         return {"kind": "schedule", "schedule": resource}
     return {"kind": "rule", "resource": resource, "source": raw.get("source"), "event_id": raw.get("id")}

@@ -7,7 +7,6 @@ POST / {"deep": true}       the same
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +23,12 @@ _WORDS = {"true": True, "false": False}
 def is_request(event: Any) -> bool:
     """Whether Lambda made it of an HTTP request, in the form 2.0."""
     context = event.get("requestContext") if isinstance(event, Mapping) else None
-    return isinstance(context, Mapping) and event.get("version") == "2.0" and "http" in context
+    return isinstance(context, Mapping) and event.get("version") == "2.0" and isinstance(context.get("http"), Mapping)
+
+
+def part_of(value: Any) -> Mapping[str, Any]:
+    """What should be a mapping; whoever invokes a function himself writes what he likes."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def event_of(event: Any) -> Any:
@@ -33,11 +37,11 @@ def event_of(event: Any) -> Any:
         return event
     body = event.get("body")
     if not body:
-        query = event.get("queryStringParameters") or {}
-        return {name: _WORDS.get(value, value) for name, value in query.items()}
+        query = event.get("queryStringParameters")
+        return {name: _WORDS.get(str(value), value) for name, value in part_of(query).items()}
     try:
         return json.loads(base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body)
-    except (ValueError, binascii.Error):
+    except (ValueError, TypeError, RecursionError):
         raise EventError(["body: is not JSON"]) from None
 
 

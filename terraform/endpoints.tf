@@ -4,7 +4,7 @@ locals {
   # What our code calls out of the VPC, and nothing more: engine/aws.py makes its clients. Logs, metrics and spans of functions
   # are taken by Lambda itself; only the audit log goes through `logs`. `sts` is for a Vault inside, which asks it who a login is.
   gateways   = setsubtract(["dynamodb", "s3"], keys(var.vpc.endpoints))
-  interfaces = setsubtract(setunion(["lambda", "logs", "sns", "sqs", "states", "sts"], var.vpc.services), keys(var.vpc.endpoints))
+  interfaces = setsubtract(setunion(["lambda", "logs", "sns", "sqs", "states", "sts"], var.sign_receipts ? ["kms"] : [], var.vpc.services), keys(var.vpc.endpoints))
 
   stage_host     = "${var.snowflake.stage_bucket}.s3.${var.region}.${local.dns_suffix}"
   stage_endpoint = local.privatelink && var.snowflake.stage_endpoint

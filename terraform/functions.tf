@@ -22,6 +22,7 @@ locals {
       BOREALIS_VAULT__ADDRESS = var.vault.address
       BOREALIS_VAULT__REGION  = var.region
     },
+    var.sign_receipts ? { BOREALIS_AWS__SIGNING_KEY = aws_kms_key.receipts[0].arn } : {},
     var.stage == null ? {} : {
       BOREALIS_STAGE__URL                 = "s3://${local.buckets.stage}/${local.stage_prefix}"
       BOREALIS_STAGE__STORAGE_INTEGRATION = var.stage.storage_integration

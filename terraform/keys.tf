@@ -1,5 +1,6 @@
 # Two keys: one for what the engine keeps (state, queue, topic, buckets, environment of the functions), one for logs, which
-# CloudWatch Logs must use for itself. Both rotate each year; deleting one takes 30 days in which it can be cancelled.
+# CloudWatch Logs must use for itself. Both rotate each year; deleting one takes 30 days in which it can be cancelled. A
+# third, where it is asked for, signs receipts.
 
 locals {
   # Whoever may use a key is said by IAM policies of this account; without this statement nobody could even mend the policy.
@@ -62,4 +63,23 @@ resource "aws_kms_key" "logs" {
 resource "aws_kms_alias" "logs" {
   name          = "alias/${local.name}-logs"
   target_key_id = aws_kms_key.logs.key_id
+}
+
+# An asymmetric key does not rotate: a new one signs from then on, and receipts of before are audited with the old one.
+resource "aws_kms_key" "receipts" {
+  # checkov:skip=CKV_AWS_7: KMS rotates symmetric keys only
+  count = var.sign_receipts ? 1 : 0
+
+  description              = "${local.name}: signs receipts"
+  key_usage                = "SIGN_VERIFY"
+  customer_master_key_spec = "ECC_NIST_P256"
+  deletion_window_in_days  = 30
+  policy                   = jsonencode({ Version = "2012-10-17", Statement = [local.key_administration] })
+}
+
+resource "aws_kms_alias" "receipts" {
+  count = var.sign_receipts ? 1 : 0
+
+  name          = "alias/${local.name}-receipts"
+  target_key_id = aws_kms_key.receipts[0].key_id
 }

@@ -20,6 +20,7 @@ locals {
     goes_on       = ["scheduled", "parallel", "snapshot"] # in an invocation of its own
     keeps_results = ["benchmark"]
     audits        = ["scheduled", "parallel", "worker", "snapshot", "benchmark"]
+    signs         = var.sign_receipts ? ["scheduled", "parallel", "benchmark"] : [] # the receipts of what they publish
   }
 
   network_actions = [
@@ -171,13 +172,21 @@ resource "aws_iam_role_policy" "function_keys" {
   role = aws_iam_role.function[each.key].id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [for action, services in local.key_services[each.key] : {
-      Sid       = action
-      Effect    = "Allow"
-      Action    = "kms:${action}"
-      Resource  = aws_kms_key.data.arn
-      Condition = { StringEquals = { "kms:ViaService" = [for service in services : "${service}.${var.region}.${local.dns_suffix}"] } }
-    } if length(services) > 0]
+    Statement = concat(
+      [for action, services in local.key_services[each.key] : {
+        Sid       = action
+        Effect    = "Allow"
+        Action    = "kms:${action}"
+        Resource  = aws_kms_key.data.arn
+        Condition = { StringEquals = { "kms:ViaService" = [for service in services : "${service}.${var.region}.${local.dns_suffix}"] } }
+      } if length(services) > 0],
+      [for key in aws_kms_key.receipts : {
+        Sid      = "SignReceipts"
+        Effect   = "Allow"
+        Action   = "kms:Sign"
+        Resource = key.arn
+      } if contains(local.does.signs, each.key)],
+    )
   })
 }
 

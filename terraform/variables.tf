@@ -208,6 +208,12 @@ variable "retention" {
   }
 }
 
+variable "sign_receipts" {
+  description = "Whether a key of KMS signs the receipts of runs (docs/receipts.md): a key, and an endpoint of KMS in the VPC."
+  type        = bool
+  default     = false
+}
+
 variable "stage" {
   description = "Where staged files wait: null for Snowflake's internal stage, else a bucket that is made here for the storage integration of that name (docs/external-stage.md). reader, from DESC INTEGRATION once it is made: STORAGE_AWS_IAM_USER_ARN and STORAGE_AWS_EXTERNAL_ID; until then the role that it names lets nobody in."
   type = object({

@@ -18,7 +18,8 @@ STREAMING_DELAY_MS = 30_000
 
 _SETTINGS = """
 SELECT name, reset_val FROM pg_settings WHERE name IN ('rds.force_ssl', 'max_connections', 'hot_standby_feedback',
-  'superuser_reserved_connections', 'max_standby_streaming_delay', 'old_snapshot_threshold')
+  'superuser_reserved_connections', 'max_standby_streaming_delay', 'old_snapshot_threshold', 'statement_timeout',
+  'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
 """
 _ROLE = """
 SELECT r.rolname AS name, pg_is_in_recovery() AS standby, s.ssl AS encrypted,
@@ -45,6 +46,7 @@ async def look(config: Config) -> list[Finding]:
         _encryption(source, settings, encrypted=bool(role["encrypted"]), found=found)
         _connections(config, settings, found)
         _patience(settings, found, standby=role["standby"])
+        _time_limits(settings, found)
         await _rights(config, connection, role, found)
     if any(table.mode == "incremental" and not table.cursor_lag_s for table in config.tables):
         async with found.looking("open transactions", "their rows would be passed over"):
@@ -121,6 +123,12 @@ def _patience(settings: dict[str, str], found: Findings, *, standby: bool) -> No
             "old_snapshot_threshold", "it is set", "a long run's snapshot becomes too old (72000)",
             "set old_snapshot_threshold = -1 in the parameter group",
         )  # fmt: skip
+
+
+def _time_limits(settings: dict[str, str], found: Findings) -> None:
+    """Of the role, its database or the parameter group; a run's sessions set their own (engine.sql.source.PINNED)."""
+    limits = [f"{name} = {value} ms" for name, value in settings.items() if name.endswith("_timeout") and value != "0"]
+    found.ok("time limits", f"{', '.join(sorted(limits)) or 'none'} for this role; a run's sessions set their own")
 
 
 async def _rights(config: Config, connection: Connection, role: dict[str, Any], found: Findings) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.errors import SourceError
+from engine.local import owned
 
 PROGRAM_SECONDS_MAX = 300.0  # initdb takes under a second, pg_basebackup as long as its data
 MAJOR_MIN = 14  # the first with TID range scans, which the engine's chunks are
@@ -125,11 +126,11 @@ def _namespaces_work() -> bool:
 
 
 def environment(bin_dir: Path) -> dict[str, str]:
-    """Ours without what would steer PostgreSQL's programs (PGDATA, PGOPTIONS, a locale), and nothing else.
+    """Ours without what would steer PostgreSQL's programs (PGDATA, PGOPTIONS, a locale), and without secrets.
 
     What streams to a standby or reads foreign tables loads libpq by name. A wheel does not say where its own is, and
     the system's, of an older major, refuses what a newer one asks for: the one beside the programs comes first.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    kept = {n: value for n, value in owned.environment().items() if not n.startswith(("AWS_", "LC_", "LANG"))}
     libraries = os.pathsep.join(filter(None, (str(bin_dir.parent / "lib"), kept.get("LD_LIBRARY_PATH"))))
     return {**kept, "LC_ALL": "C", "TZ": "UTC", "LD_LIBRARY_PATH": libraries}

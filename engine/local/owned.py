@@ -5,12 +5,22 @@ A shell starts it and reads from a pipe whose other end is ours; when the pipe c
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 STOP_S = 10.0
 _SHELL = '"$@" & read -r _; kill -TERM $! 2>/dev/null; wait'
+
+
+ENGINES = ("BOREALIS_", "PG", "VAULT_", "BAO_", "SNOWFLAKE_")
+"""How variables begin that hold the engine's secrets, and steer its drivers."""
+
+
+def environment() -> dict[str, str]:
+    """Ours for a server that we start, without what is the engine's alone."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(ENGINES)}
 
 
 class OwnedProcess:

@@ -47,8 +47,9 @@ class OpenBao:
         self.port = _free_ports()
         self._process = OwnedProcess(
             [get_binary_path(), "server", "-dev", "-dev-no-store-token",
-             f"-dev-listen-address=127.0.0.1:{self.port}", f"-dev-root-token-id={self.root_token}"],
-            cwd=self.directory, log=self.log, env={"HOME": str(self.directory), "PATH": "/usr/bin:/bin"},
+             f"-dev-listen-address=127.0.0.1:{self.port}"],
+            cwd=self.directory, log=self.log,
+            env={"HOME": str(self.directory), "PATH": "/usr/bin:/bin", "BAO_DEV_ROOT_TOKEN_ID": self.root_token},
         )  # fmt: skip
         self.client = hvac.Client(self.address, token=self.root_token, timeout=CALL_S)
         give_up = time.monotonic() + READY_S

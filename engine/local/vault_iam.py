@@ -11,7 +11,6 @@ import base64
 import contextlib
 import http.client
 import json
-import os
 import re
 import socket
 import sys
@@ -27,7 +26,7 @@ import boto3
 import requests
 
 from engine.errors import ConfigError
-from engine.local.owned import OwnedProcess
+from engine.local.owned import OwnedProcess, environment
 from engine.local.vault import CALL_S, READY_S, OpenBao
 
 ACCOUNT = "123456789012"
@@ -67,7 +66,7 @@ class Sts:
         serve = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
         self._process = OwnedProcess(
             [sys.executable, "-c", serve], cwd=self.directory, log=self.directory / "sts.log",
-            env={**os.environ, "MOTO_PORT": str(port)},
+            env={**environment(), "MOTO_PORT": str(port)},
         )  # fmt: skip
         give_up = time.monotonic() + READY_S
         while True:

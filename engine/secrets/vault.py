@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -240,11 +241,17 @@ class Vault:
         self._token_due, _ = _times(life_s)
 
     def _token(self) -> str:
+        token = self._given_token()
+        if not re.fullmatch("[!-~]+", token):  # it goes into a header, and what refuses it there would quote it
+            raise SecretError("what is given as Vault's token is none", remedy="check vault.token or vault.token_file")
+        return token
+
+    def _given_token(self) -> str:
         if self._settings.token is not None:
-            return self._settings.token.get_secret_value()
+            return self._settings.token.get_secret_value().strip()
         assert self._settings.token_file is not None
         try:
-            return self._settings.token_file.read_text(encoding="utf-8").strip()
+            return self._settings.token_file.read_text(encoding="ascii", errors="replace").strip()
         except OSError as error:
             raise SecretError(
                 f"cannot read Vault's token from {self._settings.token_file}: {error.strerror}",

@@ -35,8 +35,7 @@ ORDER BY n.nspname, c.relname
 """
 
 _TABLES = """
-SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence = 'u' AS unlogged,
-       row_security_active(c.oid) AS row_security
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, row_security_active(c.oid) AS row_security
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY($1::oid[])
 """
 
@@ -86,9 +85,11 @@ WITH RECURSIVE tree(root, oid) AS (
 SELECT t.root, c.oid, n.nspname, c.relname, c.relkind::text,
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END,
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) ELSE 0 END,
-       coalesce(pg_relation_filenode(c.oid), 0)::bigint
+       coalesce(pg_relation_filenode(c.oid), 0)::bigint,
+       has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
+       row_security_active(c.oid), c.relpersistence = 'u'
 FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind <> 'p'
+WHERE c.relkind <> 'p' AND c.relpersistence <> 't'
 ORDER BY t.root, c.oid
 """
 
@@ -126,9 +127,8 @@ async def tables(connection: Connection, oids: Sequence[int]) -> dict[int, Table
             leaves=tuple(leaves[oid]),
             indexed=tuple(indexed[oid]),
             row_security=row_security,
-            unlogged=unlogged,
         )
-        for oid, schema, name, kind, unlogged, row_security in await connection.fetch(_TABLES, wanted)
+        for oid, schema, name, kind, row_security in await connection.fetch(_TABLES, wanted)
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -62,6 +63,9 @@ class Address:
     connections_spare: int = 3
     """Left to others at the server, before readers give up theirs."""
     replica_lag_s_max: float | None = None
+    snapshot_s_max: float = math.inf
+    snapshot_transactions_max: float = math.inf
+    """How long one snapshot may keep the source from cleaning up, by the clock and by transactions since."""
 
     @property
     def place(self) -> str:
@@ -109,6 +113,12 @@ async def _prepare(connection: Connection, address: Address) -> None:
         raise SourceError(
             f"the source at {address.place} is PostgreSQL {version}", remedy="Borealis needs PostgreSQL 14 or newer"
         )
+    await pin(connection, address)
+
+
+async def pin(connection: Connection, address: Address) -> None:
+    """Every setting as ours again: for a new session, and where a view's functions may have set others."""
+    version = connection.get_server_version().major
     await connection.execute(sql.pin(version, address.statement_timeout_s, address.lock_timeout_s))
 
 
@@ -158,11 +168,14 @@ def translate(error: BaseException, doing: str) -> BorealisError | None:
     if isinstance(error, asyncpg.PostgresError):
         return _translate_server(error, doing)
     if isinstance(error, ssl.SSLError):
-        return _unreached(doing, "TLS", f"TLS failed ({error.reason or 'no reason'})")
+        reason = getattr(error, "verify_message", "") or error.reason or "no reason"
+        return _unreached(doing, "TLS", f"TLS failed ({reason})")
+    if isinstance(error, ConnectionError) and "rejected SSL" in str(error):  # asyncpg has no class for it
+        return _unreached(doing, "no TLS")
     if isinstance(error, ConnectionRefusedError):
         return _unreached(doing, "unreached", error.strerror)
     if isinstance(error, asyncpg.InterfaceError) and "closed" not in str(error) and "lost" not in str(error):
-        return _unreached(doing, "refused by the driver", str(error))
+        return _unreached(doing, "refused by the driver", str(error).partition("\n")[0])
     if isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError, EOFError)):
         return _unreached(doing, "lost")  # an internal one is raised where the server's farewell was read, its end not
     if isinstance(error, TimeoutError):

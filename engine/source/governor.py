@@ -70,10 +70,10 @@ class Governor:
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """A reader's place; waited for while there are fewer than ask, or the source is not to be asked for more."""
-        await self._look()
         borrower = object()
         await self._limiter.acquire_on_behalf_of(borrower)
         try:
+            await self._look()  # with the place in hand, since the holder may be the one that reads
             yield
         finally:
             self._limiter.release_on_behalf_of(borrower)

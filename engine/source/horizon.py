@@ -17,7 +17,7 @@ from engine.errors import RefusedError, SourceError
 from engine.model import Table
 from engine.plan import Cursor
 from engine.quoting import literal
-from engine.source.connection import APPLICATION_NAME, Address, Connection, Translated, connected
+from engine.source.connection import APPLICATION_NAME, Address, Connection, Translated, connected, pin
 from engine.sql import source as sql
 
 VISIBLE_AFTER_S = 0.1
@@ -31,6 +31,12 @@ FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
   AND backend_type NOT IN ('autovacuum worker', 'walsender') AND application_name <> '{APPLICATION_NAME}'
 """
+_UNSEEN = f"""
+SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()),
+       (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'disabled'
+        AND application_name <> '{APPLICATION_NAME}')
+"""
+"""Transactions without a session, and sessions that tell nothing of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +47,12 @@ class Horizon:
     lag_s: float
     """Seconds by which open transactions hold the horizon behind the clock."""
     complete: bool = True
-    """False: nothing can be said (a prepared transaction, a standby far behind); watermarks stay where they are."""
+    """False: nothing can be said (a transaction that is prepared or hidden, a standby far behind); watermarks stay."""
     why: str = ""
-    numbers: Mapping[int, str | None] = field(default_factory=dict)
-    """By table oid: the greatest cursor value that is complete; missing where transactions did not end in time."""
+    numbers: Mapping[int, str] = field(default_factory=dict)
+    """By table oid: the greatest cursor value that is complete; missing where there is none, or transactions did not
+    end in time.
+    """
 
 
 async def read_horizon(
@@ -64,10 +72,12 @@ async def read_horizon(
         with Translated("cannot read the horizon of open transactions"):
             if await connection.fetchval("SELECT pg_is_in_recovery()"):
                 return await _on_standby(connection, lag_is_set)
-            values = {
-                oid: await connection.fetchval(sql.cursor_max(table, cursor))
-                for oid, (table, cursor) in numbers.items()
-            }
+            values: dict[int, str] = {}
+            for oid, (table, cursor) in numbers.items():
+                if (greatest := await connection.fetchval(sql.cursor_max(table, cursor))) is not None:
+                    values[oid] = greatest
+            if any(table.runs_code for table, _ in numbers.values()):
+                await pin(connection, primary)
             now = await connection.fetchval("SELECT clock_timestamp()")
             await anyio.sleep(VISIBLE_AFTER_S)
             sees_all = await connection.fetchval("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')")
@@ -81,17 +91,19 @@ async def read_horizon(
                     ]
                 )
             oldest, older = await connection.fetchrow(_OPEN, now)
-            prepared = await connection.fetchval(
-                "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()"
-            )
             at, behind_s = await _earliest(connection, now, oldest)
-            complete = not prepared
-            why = "a prepared transaction is open on the primary" if prepared else ""
-            if not sees_all or (numbers and older and not await _ended(connection, now, wait_s)):
+            ended = not (numbers and older) or await _ended(connection, now, wait_s)
+            prepared, hidden = await connection.fetchrow(_UNSEEN)  # last: what was open may be prepared by now
+            if not sees_all or hidden or not ended:
                 values = {}  # no lag bounds a number
-            if standby is not None and not await _replayed(connection, standby):
-                complete, why = False, "the standby has not replayed what the primary had committed"
-        return Horizon(at, behind_s, complete, why, values)
+            why = ""
+            if prepared:
+                why = "a prepared transaction is open on the primary"
+            elif hidden and not lag_is_set:
+                why = "a session on the primary hides its transactions: set track_activities = on, or cursor_lag_s"
+            elif standby is not None and not await _replayed(connection, standby):
+                why = "the standby has not replayed what the primary had committed"
+        return Horizon(at, behind_s, not why, why, values)
 
 
 async def _earliest(connection: Connection, now: object, oldest: str | None) -> tuple[str, float]:

@@ -3,14 +3,20 @@
 The holder locks the tables ACCESS SHARE, as pg_dump does, before its first query: LOCK takes no snapshot, so nothing
 can rewrite or truncate a table between what the catalogue says and what a chunk reads. Functions that share a run join
 its snapshot by a baton, and each exports it again, so that any of them may be the last to hold it.
+
+A standby exports a snapshot without the transactions that are open in it once one of those has subtransactions (with
+`wal_level = logical` a single one, else 64). Who joins it takes them for failed, and PostgreSQL notes that on the rows,
+which the standby then shows to nobody. So there the holder alone reads while transactions are open.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
 
 import anyio
 import asyncpg
@@ -20,18 +26,33 @@ from engine.model import Table
 from engine.quoting import literal
 from engine.source import catalogue
 from engine.source.catalogue import Relation
-from engine.source.connection import Address, Connection, Translated, connect, connected, may_lack_its_role
+from engine.source.connection import Address, Connection, Translated, connect, connected, may_lack_its_role, pin
 from engine.source.governor import Governor
 from engine.sql.source import relation as quoted_relation
 
+CALM_S, CALM_LOOK_S = 3.0, 0.02
+"""How long, and how often, a moment without open transactions is looked for on a standby, so that readers can join."""
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _IDENTITY = "SELECT pg_current_snapshot()::text, pg_is_in_recovery()"
+
+_ORIGIN = (
+    """SELECT host(inet_server_addr()) || ':' || inet_server_port() AS node, current_database() AS database,
+       pg_is_in_recovery() AS standby""",
+    "SELECT system_identifier::text AS system FROM pg_control_system()",
+    "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn",
+)
 
 _NO_SNAPSHOT = (
     asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError, asyncpg.ObjectNotInPrerequisiteStateError
 )  # fmt: skip
-_BUDGET = "SELECT age(backend_xmin) FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 
+_NODE = """
+SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END
+       || ', started ' || (pg_postmaster_start_time() AT TIME ZONE 'UTC')
+"""
+
+AGED_EVERY_S = 60.0
+"""How often transactions since the snapshot are asked for; the clock is looked at before each chunk."""
 GIVEN_BACK_S = 0.1
 """How often a reader that was refused a connection looks for one that another has done with."""
 
@@ -53,9 +74,15 @@ class Baton:
     exported: str
     """Of pg_export_snapshot()."""
     identity: str
-    """Of pg_current_snapshot(): `xmin:xmax:xip,...`, the same for all who see the snapshot."""
+    """Of pg_current_snapshot(): `xmin:xmax:xip,...`, the same for all who see the snapshot. A standby leaves
+    out which are open; where some are, a name of its own stands there.
+    """
     taken_at: float
     """Unix seconds."""
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Of which server, and where in its log (`_ORIGIN`); empty where it does not tell."""
+    node: str = ""
+    """Which server has it, and as what."""
 
 
 class Snapshot:
@@ -68,9 +95,17 @@ class Snapshot:
         self.busy: set[int] = set()
         """Relations that could not be locked, so that nothing is known of them."""
         self.standby = False
+        self.alone = False
+        """Nobody can join: the holder is the only reader."""
+        self.guests = False
+        """Whether reading its tables runs code of their owners, which could change what a session prints of others."""
         self.version = holder.get_server_version().major * 10000
         """As `server_version_num`, to the major."""
+        found = holder.get_server_version()
+        self.server = f"{found.major}.{found.micro}"
         self._address = address
+        self._transactions = 0
+        self._aged_at = time.monotonic()
         self.governor = Governor(address, holder, readers)
         self._idle: list[Connection] = []
         self._open_now = 0
@@ -95,6 +130,9 @@ class Snapshot:
                     self._forget_role(error)
                 raise
             self.governor.read()
+            if self.guests:
+                with Translated("cannot set the session right"):
+                    await pin(connection, self._address)
             if age == self._age and self._open_now <= self.governor.readers:
                 self._idle.append(connection)
             else:
@@ -141,23 +179,50 @@ class Snapshot:
             if connection := await self._opened():
                 self._idle.append(connection)
         for connection in self._idle if names else ():
-            try:
-                await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE NOWAIT")
-            except asyncpg.LockNotAvailableError as error:
-                raise SourceError(
-                    "another session waits to change one of the tables", remedy="this run yields to it; run again later"
-                ) from error
+            with Translated(f"cannot lock {len(names)} tables"):
+                try:
+                    await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE NOWAIT")
+                except asyncpg.LockNotAvailableError as error:
+                    raise SourceError(
+                        "another session waits to change one of the tables",
+                        remedy="this run yields to it; run again later",
+                    ) from error
 
-    async def is_over_budget(self, seconds_max: float, transactions_max: int) -> bool:
-        """Whether the source has kept old rows for it long enough, by the clock or by transactions since."""
-        with Translated("cannot ask how old the snapshot is"):
-            transactions = int(await self.holder.fetchval(_BUDGET) or 0)
-        return time.time() - self.baton.taken_at > seconds_max or transactions > transactions_max
+    @property
+    def spent(self) -> float:
+        """The part of its budget that is used up, by the clock or by transactions since: 1 is all of it."""
+        seconds = time.time() - self.baton.taken_at
+        return max(seconds / self._address.snapshot_s_max, self._transactions / self._address.snapshot_transactions_max)
+
+    async def is_spent(self) -> bool:
+        """Whether the source has kept old rows for it long enough.
+
+        age() stands still within a transaction, so it is asked in a session of its own; where that fails, later again.
+        """
+        if time.monotonic() - self._aged_at > AGED_EVERY_S:
+            self._aged_at = time.monotonic()
+            oldest = int(self.baton.identity.partition(":")[0]) % 2**32
+            with suppress(SourceError):
+                async with connected(self._address) as session:
+                    with Translated("cannot ask how old the snapshot is"):
+                        self._transactions = await session.fetchval(f"SELECT age('{oldest}'::xid)")
+        return self.spent >= 1
+
+    async def is_held(self) -> None:
+        """Raises SourceError where its holder is gone."""
+        with Translated("the holder of the snapshot is gone"):
+            await self.holder.execute("SELECT 1")
+
+    def read_alone(self) -> None:
+        self.alone, self._idle, self._open_now = True, [self.holder], 1
 
     async def _open(self) -> Connection:
+        if self.alone:
+            raise SnapshotLostError("the one session that sees the run's snapshot has ended", remedy="run again")
         connection = await connect(self._address)
         try:
             with Translated("cannot join the run's snapshot"), _Joined():
+                _refuse_another(self.baton.node, await connection.fetchval(_NODE))
                 await connection.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT {literal(self.baton.exported)}")
                 seen, _ = await connection.fetchrow(_IDENTITY)
         except BaseException:
@@ -165,11 +230,7 @@ class Snapshot:
             raise
         if seen != self.baton.identity:
             connection.terminate()
-            raise SourceError(
-                "a reader sees another snapshot than the run's: the endpoint led to another node",
-                remedy="use the endpoint of one instance in source.dsn, then run again",
-                retryable=True,
-            )
+            raise SourceError("a reader sees another snapshot than the run's", remedy="run again", retryable=True)
         self._open_now += 1
         return connection
 
@@ -181,11 +242,12 @@ class Snapshot:
             table = found.get(relation.oid)
             if table is None or (table.schema, table.name) != (relation.schema, relation.name):
                 raise RefusedError([f"{relation.schema}.{relation.name} was replaced while the run began; run again"])
+        self.guests = any(table.runs_code for table in found.values())
         return found
 
     def close_readers(self) -> None:
         """Those that nobody uses; the snapshot itself is held on."""
-        while self._idle:
+        while self._idle and not self.alone:
             self._end(self._idle.pop())
 
     def close(self) -> None:
@@ -203,20 +265,54 @@ async def open_snapshot(
     SnapshotLostError where the baton's snapshot has ended.
     """
     async with connected(address) as holder:
+        origin = await _origin(holder) if baton is None else baton.origin
+        with Translated("cannot ask which node this is"):
+            node = await holder.fetchval(_NODE)
         if baton is not None:
+            if baton.node != node:
+                raise SnapshotLostError("this is another node than the run's", remedy="the run goes on in a new one")
             await _join(holder, baton)
-        busy = await _lock(holder, [r for r in relations if r.kind in ("r", "p")], joined=baton is not None)
-        with Translated("cannot export a snapshot"):
-            exported = await holder.fetchval("SELECT pg_export_snapshot()")
-            identity, standby = await holder.fetchrow(_IDENTITY)
-        snapshot = Snapshot(
-            address, holder, Baton(exported, identity, baton.taken_at if baton else time.time()), readers
-        )
+        tries_until = time.monotonic() + CALM_S
+        while True:
+            busy = await _lock(holder, [r for r in relations if r.kind in ("r", "p")], joined=baton is not None)
+            with Translated("cannot export a snapshot"):
+                exported = await holder.fetchval("SELECT pg_export_snapshot()")
+                identity, standby = await holder.fetchrow(_IDENTITY)
+            alone = standby and _has_open(identity)
+            if not alone or time.monotonic() > tries_until:
+                break
+            await holder.execute("ROLLBACK")
+            await anyio.sleep(CALM_LOOK_S)
+        taken_at = baton.taken_at if baton else time.time()
+        if alone:
+            identity += uuid4().hex  # of two such with the same text the newer may see more
+        snapshot = Snapshot(address, holder, Baton(exported, identity, taken_at, origin, node), 1 if alone else readers)
+        if alone:
+            snapshot.read_alone()
         snapshot.busy, snapshot.standby = busy, standby
+        snapshot.guests = any(isinstance(each, Table) and each.runs_code for each in relations)
         try:
             yield snapshot
         finally:
             snapshot.close()
+
+
+async def _origin(holder: Connection) -> dict[str, Any]:
+    """Before the snapshot is taken, which an error would end: Aurora lacks some of these functions."""
+    origin: dict[str, Any] = {}
+    for question in _ORIGIN:
+        with Translated("cannot ask the source which server it is"), suppress(asyncpg.PostgresError):
+            origin |= dict(await holder.fetchrow(question))
+    return origin
+
+
+def _refuse_another(node: str, met: str) -> None:
+    if met != node:
+        raise SourceError(
+            f"a reader met another node than the run's ({met}; the run reads from {node})",
+            remedy="after a failover run again; else use the endpoint of one instance in source.dsn",
+            retryable=True,
+        )
 
 
 class _Joined:
@@ -231,12 +327,19 @@ class _Joined:
 
 
 async def _join(holder: Connection, baton: Baton) -> None:
-    await holder.execute(_BEGIN)
-    with _Joined():
-        await holder.execute(f"SET TRANSACTION SNAPSHOT {literal(baton.exported)}")
-    seen, _ = await holder.fetchrow(_IDENTITY)
+    with Translated("cannot join the run's snapshot"), _Joined():
+        await holder.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT {literal(baton.exported)}")
+        seen, standby = await holder.fetchrow(_IDENTITY)
     if seen != baton.identity:
         raise SnapshotLostError("the run's snapshot is not known on this node", remedy="the run goes on in a new one")
+    if standby and _has_open(seen):
+        raise SnapshotLostError("a standby's snapshot with open transactions", remedy="the run goes on in a new one")
+
+
+def _has_open(identity: str) -> bool:
+    """Whether transactions below its end were open; which, a standby's does not tell."""
+    xmin, xmax, _ = identity.split(":")
+    return xmin != xmax
 
 
 async def _lock(holder: Connection, relations: Sequence[Relation | Table], *, joined: bool) -> set[int]:

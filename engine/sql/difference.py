@@ -15,7 +15,7 @@ from typing import Literal
 from engine.model import Field
 from engine.plan import Window
 from engine.quoting import literal, quote
-from engine.sql import source, target
+from engine.sql import gone, source, target
 
 BUCKETS = 4096
 Kind = Literal["missing", "extra", "doubled", "changed", "newer"]
@@ -40,11 +40,17 @@ class Compared:
         return target.digest(self.key) or "0", target.digest(self.fields) or "0"
 
 
+NEVER = "false"
+
+
 def newer(window: Window | None, watermark: str | None) -> str:
-    """True for a source row that changed after the last run. A date says so of the whole last day."""
+    """True for a source row that changed after the last run: what the next one will read, by the same words.
+
+    To a merge a date says so of the whole last day.
+    """
     if window is None or watermark is None:
-        return "false"
-    after = ">=" if window.cursor.by_day else ">"
+        return NEVER
+    after = ">=" if window.cursor.by_day and not window.bounded else ">"
     return f"coalesce({quote(window.cursor.name)} {after} {literal(watermark)}::{window.cursor.type_sql}, false)"
 
 
@@ -57,24 +63,27 @@ def buckets(digests: tuple[str, str], rows: str, buckets_max: int = BUCKETS) -> 
     )
 
 
-def rows_in(digests: tuple[str, str], rows: str, chosen: Iterable[int], flag: str = "false") -> str:
-    """(digest of the key, digest of the row, flag) of the rows in these buckets."""
+def rows_in(digests: tuple[str, str], rows: str, chosen: Iterable[int], newer: str = NEVER, gone: str = NEVER) -> str:
+    """(digest of the key, digest of the row, both conditions) of the rows in these buckets."""
     listed = ", ".join(map(str, chosen))
     return (
-        f"SELECT k, d, f FROM (SELECT {digests[0]} AS k, {digests[1]} AS d, {flag} AS f {rows}) AS r"
+        f"SELECT k, d, n, g FROM (SELECT {digests[0]} AS k, {digests[1]} AS d, {newer} AS n, {gone} AS g {rows}) AS r"
         f" WHERE {_bucket('k')} IN ({listed})"
     )
 
 
-def columns_at_source(compared: Compared, rows: str, keys: Iterable[int]) -> str:
-    """(digest of the key, text of each key column, digest of each column) of the rows with these keys."""
-    shown = [f.canonical_source or "NULL" for f in compared.key]
+def columns_at_source(compared: Compared, key: Sequence[Field], rows: str, keys: Iterable[int]) -> str:
+    """(digest of the key, what is printed of each column in `key`, digest of each column) of the rows with these keys.
+
+    concat() prints what the type's output function prints, which a cast to text does not always.
+    """
+    shown = [f"CASE WHEN {quote(f.source)} IS DISTINCT FROM NULL THEN concat({quote(f.source)}) END" for f in key]
     columns = [source.digest([f]) or "0" for f in compared.fields]
     return _columns(compared.source[0], [*shown, *columns], rows, keys)
 
 
-def columns_at_target(compared: Compared, rows: str, keys: Iterable[int]) -> str:
-    shown = [f.canonical_target or "NULL" for f in compared.key]
+def columns_at_target(compared: Compared, key: Sequence[Field], rows: str, keys: Iterable[int]) -> str:
+    shown = [f"TO_VARCHAR({quote(f.target)})" for f in key]
     columns = [target.digest([f]) or "0" for f in compared.fields]
     return _columns(compared.target[0], [*shown, *columns], rows, keys)
 
@@ -95,6 +104,11 @@ def _bucket(digest: str) -> str:
 
 def delete(table: str, compared: Compared, keys: Iterable[int]) -> str:
     return f"DELETE FROM {table} WHERE {with_keys(compared.target[0], keys)}"
+
+
+def mark(table: str, column: str, compared: Compared, keys: Iterable[int]) -> str:
+    """Marks the rows as gone."""
+    return f"{gone.mark_gone(table, column)} AND {with_keys(compared.target[0], keys)}"
 
 
 def checksum_of(table: str, compared: Compared, keys: Iterable[int]) -> str:

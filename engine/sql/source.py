@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 
-from engine.model import Chunk, Field, Leaf, Loss, Table
+from engine.model import LOST_KEYS_MAX, Chunk, Field, Leaf, Loss, Table
 from engine.plan import PAGE_BYTES, Complete, Cursor, TablePlan, Window
 from engine.quoting import literal, quote
 
@@ -15,6 +15,8 @@ QUOTES = '","'
 END = "."
 """The constant last field of a record wherever COPY INTO does not count the fields by itself."""
 
+KEY_CHARACTERS_MAX = 200
+"""Of a key column's value that is told: ten keys of a few columns are a few KB in the ledger."""
 TOAST_SHARE_MAX, TOAST_BYTES_MAX = 1 / 3000, 64 * 1024
 """What a relation has beside its pages where no value is kept outside them: maps of free space and visibility, and an
 empty TOAST table."""
@@ -100,8 +102,14 @@ def unflagged(rows: str, deleted: Field | None) -> str:
     """Those of the rows that their own soft-delete column does not mark: what a merge keeps at the target."""
     if deleted is None:
         return rows
-    kept = "IS NOT TRUE" if deleted.target_type == "BOOLEAN" else "IS NULL"
-    return f"FROM (SELECT * {rows}) AS r WHERE ({deleted.select}) {kept}"
+    return f"FROM (SELECT * {rows}) AS r WHERE NOT {flagged(deleted)}"
+
+
+def flagged(deleted: Field | None) -> str:
+    """True for a row that is marked as deleted, else false."""
+    if deleted is None:
+        return "false"
+    return f"(({deleted.select}) {'IS TRUE' if deleted.target_type == 'BOOLEAN' else 'IS NOT NULL'})"
 
 
 def _from(leaf: Leaf) -> str:
@@ -237,12 +245,27 @@ def count_losses(fields: Sequence[Field], rows: str) -> str:
     return f"SELECT {', '.join(columns)} {rows}"
 
 
+def lost_keys(key: Sequence[str], loss: Loss, rows: str) -> str:
+    """The keys, as text and no longer than needed to tell them, of the first rows in which the value is lost."""
+    columns = ", ".join(f"left({quote(name)}::text, {KEY_CHARACTERS_MAX})" for name in key)
+    return f"SELECT {columns} FROM (SELECT * {rows}) AS r WHERE {loss.condition} LIMIT {LOST_KEYS_MAX}"
+
+
 def count_newer(rows: str, oldest_xid: int) -> str:
     """(rows, rows written by transactions from `oldest_xid` on: those a snapshot with this xmin might not see).
 
     An age below 0 is that of a row frozen long ago, whose number has come round.
     """
     return f"SELECT count(*), count(*) FILTER (WHERE age(xmin) BETWEEN 0 AND age('{oldest_xid}'::xid)) {rows}"
+
+
+def count_apart(rows: str, newer: str, deleted: Field | None) -> str:
+    """(rows that are not marked as deleted; of these, and of the others, those for which `newer` is true)."""
+    if newer == "false":
+        return f"SELECT count(*), 0, 0 {unflagged(rows, deleted)}"
+    gone = flagged(deleted)
+    kept = f"count(*) FILTER (WHERE NOT {gone}"
+    return f"SELECT {kept}), {kept} AND {newer}), count(*) FILTER (WHERE {gone} AND {newer}) {rows}"
 
 
 def losses_of(fields: Sequence[Field]) -> list[tuple[Field, Loss]]:
@@ -257,7 +280,7 @@ def complete_condition(cursor: Cursor, complete: Complete | None, low: str | Non
     """True for the cursor values that no transaction still open can add to; NULL where the cursor is NULL."""
     column = quote(cursor.name)
     if complete is None:
-        return f"{column} <= {_cast(low, cursor)}"
+        return f"{column} <= {_cast(low, cursor)}" if low is not None else f"{column} < {column}"
     if complete.number is not None:
         return f"{column} <= {_cast(complete.number, cursor)}"
     horizon = f"({literal(complete.at)}::timestamptz - make_interval(secs => {complete.lag_s}))"
@@ -295,10 +318,18 @@ def cursor_max(table: Table, cursor: Cursor) -> str:
 
 def has_older_values(table: Table, columns: Sequence[str], cursor: Cursor, low: str) -> str:
     """Whether rows that no run will read again hold a value in columns that the target is about to gain."""
-    filled = " OR ".join(f"{quote(name)} IS NOT NULL" for name in columns)
+    filled = " OR ".join(f"{quote(name)} IS DISTINCT FROM NULL" for name in columns)
     return (
         f"SELECT EXISTS (SELECT 1 {all_rows_of(table)} WHERE ({filled})"
         f" AND {quote(cursor.name)} <= {_cast(low, cursor)})"
+    )
+
+
+def has_newer_below(table: Table, cursor: Cursor, low: str, first_unseen: int) -> str:
+    """Whether rows that no run will read were written by transactions that the last run did not see."""
+    return (
+        f"SELECT EXISTS (SELECT 1 {all_rows_of(table)} WHERE {quote(cursor.name)} <= {_cast(low, cursor)}"
+        f" AND age(xmin) BETWEEN 0 AND age('{first_unseen}'::xid))"
     )
 
 

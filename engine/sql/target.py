@@ -12,6 +12,10 @@ from engine.sql.source import END, needs_end
 
 SHORT_RECORD = "the record ends too soon"
 """No JSON, so PARSE_JSON refuses it by itself."""
+LEDGER_FORM = "borealis 2"
+"""The ledger's comment: it has all the columns. A ledger that an older engine made gets those that it lacks."""
+LIST_MAX = 16_000
+"""Values in one list; Snowflake takes 16,384."""
 FILES_MAX = 1000
 """COPY INTO takes at most this many names in FILES (Snowflake: COPY INTO table)."""
 DIGEST_MASK = 2**60 - 1
@@ -30,11 +34,11 @@ SESSION_PARAMETERS: Mapping[str, object] = {
 
 
 def alter_session(parameters: Mapping[str, object]) -> str:
-    values = (
-        sf_literal(value) if isinstance(value, str) else str(value).upper()  # a number, TRUE or FALSE
-        for value in parameters.values()
-    )
-    return "ALTER SESSION SET " + ", ".join(f"{name} = {value}" for name, value in zip(parameters, values, strict=True))
+    values = {
+        name: sf_literal(value) if isinstance(value, str) else str(value).upper()  # a number, TRUE or FALSE
+        for name, value in parameters.items()
+    }
+    return "ALTER SESSION SET " + ", ".join(f"{name} = {value}" for name, value in values.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,11 @@ def create_ground(names: Names) -> list[str]:
         (
             f'CREATE TABLE IF NOT EXISTS {names.ours("LEDGER")} ("RUN_ID" VARCHAR, "TABLE_NAME" VARCHAR,'
             ' "CHUNK" NUMBER(10,0), "ROWS" NUMBER(19,0), "FILES" NUMBER(10,0), "BYTES" NUMBER(19,0),'
-            ' "BYTES_READ" NUMBER(19,0), "LOSSES" VARCHAR, "SNAPSHOT" VARCHAR, "LOADED_AT" TIMESTAMP_NTZ(6))'
+            ' "BYTES_READ" NUMBER(19,0), "LOSSES" VARCHAR, "SNAPSHOT" VARCHAR, "LOADED_AT" TIMESTAMP_NTZ(6),'
+            ' "MANIFEST" VARCHAR)'
         ),
+        f'ALTER TABLE {names.ours("LEDGER")} ADD COLUMN IF NOT EXISTS "MANIFEST" VARCHAR',
+        f"COMMENT ON TABLE {names.ours('LEDGER')} IS {sf_literal(LEDGER_FORM)}",
         (
             f'CREATE TABLE IF NOT EXISTS {names.ours("WATERMARKS")} ("TABLE_NAME" VARCHAR, "RUN_ID" VARCHAR,'
             ' "VERSION" NUMBER(19,0), "CURSOR_NAME" VARCHAR, "KEY_NAMES" VARCHAR, "VALUE" VARCHAR,'
@@ -166,7 +173,13 @@ def create_landing_like(names: Names, landing: str, plan: TablePlan, mark: str, 
         f"CREATE OR REPLACE {kind} {names.ours(landing)} LIKE {names.table(plan.target_name)} COPY GRANTS"
         f" COMMENT = {sf_literal(mark)}"
     )
-    return [create, *alter(names.ours(landing), plan.evolution)]
+    table, evolution = names.ours(landing), plan.evolution
+    statements = alter(table, evolution)
+    if not evolution.kept and len(plan.fields) == len(evolution.retyped) + len(evolution.added):
+        # A table is never without a column. No column of ours has a name in lower case.
+        statements = [f'ALTER TABLE {table} ADD COLUMN "one" BOOLEAN', *statements]
+        statements.append(f'ALTER TABLE {table} DROP COLUMN "one"')
+    return [create, *statements]
 
 
 def alter(table: str, evolution: Evolution) -> list[str]:
@@ -242,47 +255,53 @@ def _load_expressions(fields: Sequence[Field]) -> list[str]:
     return expressions
 
 
-# --- ledger and watermarks --------------------------------------------------------------------------------------
+# --- the ledger --------------------------------------------------------------------------------------------------
 
 
-def _beside(name: str) -> str:
+def beside(name: str) -> str:
     """A quoted name in a statement with parameters, in which the driver takes % for the beginning of one."""
     return name.replace("%", "%%")
 
 
+_LEDGER = (
+    '("RUN_ID", "TABLE_NAME", "CHUNK", "ROWS", "FILES", "BYTES", "BYTES_READ", "LOSSES", "SNAPSHOT", "MANIFEST",'
+    ' "LOADED_AT")'
+)
+
+
 def insert_ledger(names: Names, chunks: int) -> str:
-    """Parameters, a chunk: run id, table, chunk, rows, files, bytes staged and read, losses as JSON, snapshot."""
-    row = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))"
-    return f"INSERT INTO {_beside(names.ours('LEDGER'))} VALUES {', '.join([row] * chunks)}"
+    """Parameters, a chunk: as `_LEDGER` names them."""
+    row = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))"
+    return f"INSERT INTO {beside(names.ours('LEDGER'))} {_LEDGER} VALUES {', '.join([row] * chunks)}"
 
 
 def insert_ledger_counted(names: Names, landing: str) -> str:
     """Parameters: those of one chunk, and how many rows `landing` must have, counted in the same transaction."""
     return (
-        f"INSERT INTO {_beside(names.ours('LEDGER'))} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s,"
-        f" CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE (SELECT COUNT(*) FROM {_beside(landing)}) = %s"
+        f"INSERT INTO {beside(names.ours('LEDGER'))} {_LEDGER} SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
+        f" CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE (SELECT COUNT(*) FROM {beside(landing)}) = %s"
     )
 
 
 def select_ledger(names: Names) -> str:
     """Parameters: run id."""
     return (
-        'SELECT "CHUNK", "ROWS", "FILES", "BYTES", "BYTES_READ", "LOSSES", "SNAPSHOT"'
-        f' FROM {_beside(names.ours("LEDGER"))} WHERE "RUN_ID" = %s'
+        'SELECT "CHUNK", "ROWS", "FILES", "BYTES", "BYTES_READ", "LOSSES", "SNAPSHOT", "MANIFEST"'
+        f' FROM {beside(names.ours("LEDGER"))} WHERE "RUN_ID" = %s'
     )
 
 
 def forget_chunks(names: Names, chunks: Sequence[int] | None) -> str:
     """Parameters: run id. The chunks, or all, are to be loaded again: their rows must go in the same transaction."""
     some = "" if chunks is None else f' AND "CHUNK" IN ({", ".join(map(str, chunks))})'
-    return f'DELETE FROM {_beside(names.ours("LEDGER"))} WHERE "RUN_ID" = %s{some}'
+    return f'DELETE FROM {beside(names.ours("LEDGER"))} WHERE "RUN_ID" = %s{some}'
 
 
 def restamp_chunks(names: Names, chunks: Sequence[int]) -> str:
     """Parameters: the snapshot in which the chunks were found to be the same, run id."""
     assert chunks
     return (
-        f'UPDATE {_beside(names.ours("LEDGER"))} SET "SNAPSHOT" = %s'
+        f'UPDATE {beside(names.ours("LEDGER"))} SET "SNAPSHOT" = %s'
         f' WHERE "RUN_ID" = %s AND "CHUNK" IN ({", ".join(map(str, chunks))})'
     )
 
@@ -294,35 +313,8 @@ def delete_all(table: str) -> str:
 def delete_ledger(names: Names) -> str:
     """Parameters: how many days old. What a finished run loaded is in the table itself."""
     return (
-        f"DELETE FROM {_beside(names.ours('LEDGER'))}"
+        f"DELETE FROM {beside(names.ours('LEDGER'))}"
         ' WHERE "LOADED_AT" < DATEADD(day, -%s, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6))'
-    )
-
-
-def select_watermarks(names: Names) -> str:
-    return (
-        'SELECT "TABLE_NAME", "RUN_ID", "VERSION", "CURSOR_NAME", "KEY_NAMES", "VALUE", "PENDING_RUN_ID",'
-        f' "PENDING_VALUE" FROM {names.ours("WATERMARKS")}'
-    )
-
-
-def insert_watermark(names: Names) -> str:
-    """Parameters: table, run, cursor, key, value, pending run, pending value, table again. No row, if one is there."""
-    return (
-        f"INSERT INTO {_beside(names.ours('WATERMARKS'))} SELECT %s, %s, 1, %s, %s, %s, %s, %s,"
-        f" CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE NOT EXISTS (SELECT 1 FROM {_beside(names.ours('WATERMARKS'))}"
-        ' WHERE "TABLE_NAME" = %s)'
-    )
-
-
-def update_watermark(names: Names) -> str:
-    """Parameters: run, cursor, key, value, pending run, pending value, table, version. No row, if another run was
-    faster: the version is the fence.
-    """
-    return (
-        f'UPDATE {_beside(names.ours("WATERMARKS"))} SET "RUN_ID" = %s, "VERSION" = "VERSION" + 1, "CURSOR_NAME" = %s,'
-        ' "KEY_NAMES" = %s, "VALUE" = %s, "PENDING_RUN_ID" = %s, "PENDING_VALUE" = %s,'
-        ' "UPDATED_AT" = CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE "TABLE_NAME" = %s AND "VERSION" = %s'
     )
 
 
@@ -335,12 +327,21 @@ def count(table: str) -> str:
 
 def digest(fields: Sequence[Field]) -> str | None:
     """As the source computes it (engine.sql.source.digest)."""
-    values = [f"COALESCE({f.canonical_target}, '~')" for f in fields if f.canonical_target is not None]
+    return _digest([f.canonical_target for f in fields if f.canonical_target is not None])
+
+
+def _digest(texts: Sequence[str]) -> str | None:
+    values = [f"COALESCE({text}, '~')" for text in texts]
     return f"BITAND(MD5_NUMBER_LOWER64({_concat_ws(values)}), {DIGEST_MASK})" if values else None
 
 
 def checksum(table: str, fields: Sequence[Field]) -> str:
-    return f"SELECT COUNT(*), COALESCE(SUM({digest(fields) or 0}), 0) FROM {table}"
+    return checksum_of(table, [f.canonical_target for f in fields if f.canonical_target is not None])
+
+
+def checksum_of(table: str, texts: Sequence[str]) -> str:
+    """(rows, sum) of a table's rows, each the digest of these canonical texts."""
+    return f"SELECT COUNT(*), COALESCE(SUM({_digest(texts) or 0}), 0) FROM {table}"
 
 
 def _concat_ws(values: Sequence[str]) -> str:
@@ -382,6 +383,8 @@ class MergeOptions:
     """The source's own soft-delete column: rows where it is set leave the target."""
     key_range: tuple[str, str] | None = None
     """Least and greatest value of the first key column, a number: the range that the target need be searched in."""
+    mark: str | None = None
+    """The target's column that marks rows as gone: a row that comes back is not."""
 
 
 def merge(names: Names, plan: TablePlan, landing: str, options: MergeOptions) -> str:
@@ -396,7 +399,8 @@ def merge(names: Names, plan: TablePlan, landing: str, options: MergeOptions) ->
     if options.key_range:
         least, greatest = options.key_range
         on += [f"t.{quote(key[0].target)} >= {least}", f"t.{quote(key[0].target)} <= {greatest}"]
-    updates = ", ".join(f"{quote(f.target)} = s.{quote(f.target)}" for f in plan.fields if f.target not in keys)
+    changed = [f"{quote(f.target)} = s.{quote(f.target)}" for f in plan.fields if f.target not in keys]
+    updates = ", ".join([*changed, *([f"{quote(options.mark)} = NULL"] if options.mark else [])])
     clauses = []
     insert_when = "WHEN NOT MATCHED"
     if options.deleted is not None:
@@ -421,30 +425,3 @@ def delete_flagged(table: str, deleted: Field) -> str:
 def _is_set(item: Field) -> str:
     column = f"s.{quote(item.target)}"
     return f"COALESCE({column}, FALSE)" if item.target_type == "BOOLEAN" else f"{column} IS NOT NULL"
-
-
-def add_mark(table: str, column: str) -> str:
-    """The column that notes when a row was found gone; it may be repeated."""
-    return f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {quote(column)} TIMESTAMP_NTZ(6)"
-
-
-def unmarked(table: str, column: str | None) -> str:
-    """The rows that are not marked as gone, as a table expression."""
-    return f"(SELECT * FROM {table} WHERE {quote(column)} IS NULL)" if column else table
-
-
-def delete_missing(names: Names, table: str, keys_table: str, key: Sequence[Field]) -> str:
-    """`table` is quoted and qualified; `keys_table` is the name of one of ours."""
-    return f"DELETE FROM {table} t WHERE {_missing(names, keys_table, key)}"
-
-
-def mark_missing(names: Names, target_name: str, keys_table: str, key: Sequence[Field], column: str) -> str:
-    return (
-        f"UPDATE {names.table(target_name)} t SET {quote(column)} = CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6)"
-        f" WHERE t.{quote(column)} IS NULL AND {_missing(names, keys_table, key)}"
-    )
-
-
-def _missing(names: Names, keys_table: str, key: Sequence[Field]) -> str:
-    match = " AND ".join(f"k.{quote(f.target)} = t.{quote(f.target)}" for f in key)
-    return f"NOT EXISTS (SELECT 1 FROM {names.ours(keys_table)} k WHERE {match})"

@@ -17,13 +17,21 @@ def pack(name: str, value: dict[str, Any]) -> bytes:
     if len(packed) > DOCUMENT_BYTES_MAX:
         raise StateError(
             f"{name} takes {len(packed)} bytes of state, more than {DOCUMENT_BYTES_MAX}",
-            remedy="set limits.chunk_bytes higher, so that a plan has fewer chunks",
+            remedy="set limits.chunk_bytes higher, so that a plan has fewer chunks; of a table of tens of thousands of "
+            "partitions name the partitions as tables of their own",
         )
     return packed
 
 
 def unpack(packed: bytes) -> dict[str, Any]:
-    value: dict[str, Any] = orjson.loads(zlib.decompress(packed))
+    try:
+        value = orjson.loads(zlib.decompress(packed))
+    except (zlib.error, ValueError):
+        value = None
+    if not isinstance(value, dict):
+        raise StateError(
+            "the state holds a document that Borealis has not written", remedy="give it a state of its own"
+        )
     return value
 
 

@@ -19,6 +19,8 @@ from engine.classification import TARGET, TARGET_LOGIN_REFUSED, TARGET_VALUES
 from engine.errors import TargetError
 from engine.sql.target import alter_session
 
+CONNECTOR: str = driver.__version__
+
 logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # its lines quote statements
 
 Row = tuple[Any, ...]
@@ -32,7 +34,8 @@ class Result:
     columns: tuple[str, ...] = ()
 
 
-_NOT_REACHED = 250_001
+_MAJOR = int(driver.__version__.partition(".")[0])
+_NOT_REACHED, _CERTIFICATE = 250_001, 250_011
 _HTTP = 290_000
 """What the driver adds to the status of an HTTP answer that it gave up on."""
 _HTTP_PASSES = (408, 429)
@@ -45,7 +48,7 @@ ANSWER_S = 10
 
 
 def translate(error: BaseException, doing: str) -> TargetError:
-    """What a driver's error means. Matched on its number and class, never on its text."""
+    """What a driver's error means. Matched on its number and class; on its text only for what has no number."""
     number = _number(error)
     if number in TARGET_VALUES:
         return TargetError(f"{doing}: the target refuses a value", errno=number, code="value")
@@ -53,18 +56,25 @@ def translate(error: BaseException, doing: str) -> TargetError:
     retryable = verdict.retryable if verdict else _passes(error, number)
     text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
     said = " ".join(str(text).split()).partition(" (request_id=")[0].rstrip(".")[:500] or type(error).__name__
-    return TargetError(f"{doing}: {said}", remedy=verdict.advice if verdict else "", retryable=retryable, errno=number)
+    remedy = verdict.advice if verdict else "run again" if retryable else ""
+    return TargetError(f"{doing}: {said}", remedy=remedy, retryable=retryable, errno=number)
 
 
 def _number(error: BaseException) -> int:
-    """The driver's own, but where connector 4 tells a refused login by the number of a target out of reach."""
+    """The driver's own, but where connector 4 tells a refused login by the number of a target out of reach.
+
+    Connector 5 has 390100 for that, and tells a login whose answer was cut off in the way of 4's refusal.
+    """
     number = getattr(error, "errno", None) or 0
     if type(error).__name__ == "ForbiddenError":
         return _HTTP + 403
     if number == _HTTP + _NOT_REACHED:  # it adds the two where the service is away at the login
         return _NOT_REACHED
-    refused = isinstance(error, driver_errors.DatabaseError) and not isinstance(error, driver_errors.OperationalError)
-    return 390100 if number == _NOT_REACHED and refused else number
+    if number == _NOT_REACHED and "certificate" in str(error):  # connector 5
+        return _CERTIFICATE
+    if _MAJOR < 5 and number == _NOT_REACHED and isinstance(error, driver_errors.DatabaseError):
+        return number if isinstance(error, driver_errors.OperationalError) else 390100
+    return number
 
 
 def _passes(error: BaseException, number: int) -> bool:

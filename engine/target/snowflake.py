@@ -11,11 +11,12 @@ import orjson
 import stamina
 
 from engine.deadline import Deadline
-from engine.errors import LeaseError, StageError
+from engine.errors import LeaseError, StageError, TargetError
 from engine.ledger import Loaded, WholeChunk, check_copy, check_noted
 from engine.model import StagedFile, codec_of
 from engine.plan import TablePlan
 from engine.retrying import retrying
+from engine.sql import marks
 from engine.sql import target as sql
 from engine.sql.target import Names
 from engine.target.session import Result, Session, SessionPool
@@ -124,8 +125,9 @@ class Target:
         rows = await self.execute(sql.show_schemas(self.names), doing="cannot read the target's schemas")
         schemas = {row[1] for row in rows}
         tables = await self.execute(sql.select_tables(self.names), doing="cannot read the target's tables")
-        ours = {row[1] for row in tables if row[0] == self.names.state_schema}
-        if not ({self.names.schema, self.names.state_schema} <= schemas and {"LEDGER", "WATERMARKS"} <= ours):
+        ours = {row[1]: row[4] for row in tables if row[0] == self.names.state_schema}
+        there = {self.names.schema, self.names.state_schema} <= schemas and "WATERMARKS" in ours
+        if not there or ours.get("LEDGER") != sql.LEDGER_FORM:
             for statement in sql.create_ground(self.names):
                 await self.execute(statement, doing="cannot prepare the target")
         if self.names.external is not None:
@@ -154,10 +156,10 @@ class Target:
         ):
             known = columns.get(name, {}) if schema == self.names.schema else {}
             tables[schema][name] = TargetTable(name, kind == "BASE TABLE", transient == "YES", comment or "", known)
-        marks = await self.execute(sql.select_watermarks(self.names), doing="cannot read the watermarks")
+        found = await self.execute(marks.select_watermarks(self.names), doing="cannot read the watermarks")
         streams = await self.execute(sql.show_streams(self.names), doing="cannot list the target's streams")
         return TargetCatalogue(
-            tables[self.names.schema], tables[self.names.state_schema], dict(map(_watermark, marks)), _streamed(streams)
+            tables[self.names.schema], tables[self.names.state_schema], dict(map(_watermark, found)), _streamed(streams)
         )
 
     async def put(self, run_id: str, file: StagedFile) -> None:
@@ -186,9 +188,9 @@ class Target:
                     if not first and await self._loaded(session, run_id, chunks):
                         return tries
                     statements: list[tuple[str, Sequence[Any]]] = []
-                    if files:
+                    for begin in range(0, len(files), sql.FILES_MAX):
                         copy = sql.copy_into(
-                            self.names, table, plan.fields, self.folder(run_id), files,
+                            self.names, table, plan.fields, self.folder(run_id), files[begin : begin + sql.FILES_MAX],
                             codec=codec_of(files[0]), force=not first,
                         )  # fmt: skip
                         statements.append((copy, ()))
@@ -200,7 +202,7 @@ class Target:
                         statements.append((sql.insert_ledger(self.names, len(chunks)), entries))
 
                     def check(results: list[Result]) -> None:
-                        check_copy(results[0].rows if files else (), chunks)
+                        check_copy([row for result in results[:-1] for row in result.rows], chunks)
                         check_noted(results[-1].rowcount, chunks)
 
                     await session.checked_transaction(statements, check, doing=f"cannot load {plan.table.label}")
@@ -234,8 +236,8 @@ class Target:
             now.pending_value,
         ]
         if was.version == 0:
-            return sql.insert_watermark(self.names), [table, *values, table]
-        return sql.update_watermark(self.names), [*values, table, was.version]
+            return marks.insert_watermark(self.names), [table, *values, table]
+        return marks.update_watermark(self.names), [*values, table, was.version]
 
     async def staged_folders(self) -> set[str]:
         """The folders on the stage, one an invocation."""
@@ -262,7 +264,10 @@ def folder_of(run_id: str) -> str:
 
 def _ledger_row(run_id: str, table: str, chunk: WholeChunk) -> tuple[Any, ...]:
     losses = orjson.dumps(chunk.losses).decode() if chunk.losses else None
-    return run_id, table, chunk.id, chunk.rows, len(chunk.files), chunk.bytes, chunk.bytes_read, losses, chunk.snapshot
+    return (
+        run_id, table, chunk.id, chunk.rows, len(chunk.files), chunk.bytes, chunk.bytes_read, losses, chunk.snapshot,
+        chunk.manifest or None,
+    )  # fmt: skip
 
 
 def check_moved(rowcount: int, table: str) -> None:
@@ -288,9 +293,14 @@ def _type_of(name: str, length: int | None, precision: int | None, scale: int | 
 
 def _watermark(row: tuple[Any, ...]) -> tuple[str, Watermark]:
     table, run_id, version, cursor, key, value, pending_run_id, pending_value = row
-    return table, Watermark(
-        run_id or "", int(version), cursor, tuple(orjson.loads(key or "[]")), value, pending_run_id, pending_value
-    )
+    try:
+        names = tuple(map(str, orjson.loads(key or "[]")))
+        return str(table), Watermark(run_id or "", int(version), cursor, names, value, pending_run_id, pending_value)
+    except (ValueError, TypeError, OverflowError):
+        raise TargetError(
+            f"the row of {table} in WATERMARKS was not written by Borealis",
+            remedy="see who else may write there, and delete the row: the next run loads the table anew",
+        ) from None
 
 
 def _streamed(rows: Sequence[tuple[Any, ...]]) -> frozenset[str]:

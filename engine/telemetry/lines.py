@@ -87,11 +87,12 @@ class Told:
             tell("progress", table=label, rows=rows_all, bytes=bytes_all)
 
     def table_finished(self, receipt: Receipt) -> None:
+        losses = [{name: value for name, value in loss.items() if name != "keys"} for loss in receipt.losses]
         tell(
             "table_finished", table=receipt.table, status=receipt.status, table_run_id=receipt.run_id,
             mode=receipt.mode, rows=receipt.rows_loaded, bytes_read=receipt.bytes_read,
             bytes_staged=receipt.bytes_staged, seconds=receipt.seconds, retries=receipt.retries,
-            chunks_left=receipt.chunks_left, losses=receipt.losses, backed_off=receipt.backed_off,
+            chunks_left=receipt.chunks_left, losses=losses, backed_off=receipt.backed_off,
             error=receipt.error,
         )  # fmt: skip
         metrics.of_table(receipt, keys().get("function", ""), alone=receipt.table in self._named)

@@ -53,7 +53,7 @@ def of_table(receipt: Receipt, function: str, *, alone: bool) -> None:
             "BytesRead": receipt.bytes_read,
             "BytesStaged": receipt.bytes_staged,
             "Retries": receipt.retries,
-            "LossyRows": sum(loss["rows"] for loss in receipt.losses),
+            "LossyRows": sum(loss["rows"] for loss in receipt.losses if loss["policy"] != "error"),
             "BackedOff": len(receipt.backed_off),
             "Failures": failures,
             "Partial": int(receipt.status == "PARTIAL"),

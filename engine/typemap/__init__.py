@@ -132,7 +132,7 @@ def _field(column: Column, rule: Rule, guard: Guard | None, on_loss: OnLoss) -> 
     if guard is None or (on_loss == "text" and not guard.kept_as_text):
         on_loss = "error"
     exact = rule.value.replace("{}", name) if guard is None else _nulled(name, rule, guard)
-    form = rule.canonical
+    form, written = rule.canonical, rule.canonical or rule.shape
     target = column.name.upper()
     return Field(
         source=column.name,
@@ -142,11 +142,21 @@ def _field(column: Column, rule: Rule, guard: Guard | None, on_loss: OnLoss) -> 
         watched=_select(column, rule, guard.watched, on_loss) if guard and on_loss == "error" and guard.watched else "",
         quoted=rule.quoted,
         load=rule.load,
-        canonical_source=form.source.replace("{}", exact) if form else None,
-        canonical_target=form.target.replace("{}", quote(target)) if form else None,
+        canonical_source=form.source.replace("{}", exact) if form else _shape(name, rule, guard, on_loss),
+        canonical_target=written.target.replace("{}", quote(target)) if written else None,
+        shape=form is None and written is not None,
         on_loss=on_loss,
         losses=_losses(name, guard),
     )
+
+
+def _shape(name: str, rule: Rule, guard: Guard | None, on_loss: OnLoss) -> str | None:
+    """Under `error` no lost value is at the target, so none is looked for."""
+    if rule.shape is None:
+        return None
+    if guard is None or on_loss == "error":
+        return rule.shape.source.replace("{}", name)
+    return losses.over(name, guard.text, f"CASE WHEN {guard.found} THEN {rule.shape.source} END")
 
 
 def _select(column: Column, rule: Rule, guard: Guard | None, on_loss: OnLoss) -> str:
@@ -175,7 +185,7 @@ def _losses(name: str, guard: Guard | None) -> tuple[Loss, ...]:
 
 def _side(column: Column, field: Field, guard: Guard) -> Field:
     """What the type's output function prints of the values that are lost; NULL for the others."""
-    kept = f"CASE WHEN {guard.found} THEN NULL WHEN {{}} IS NOT NULL THEN concat({{}}) END"
+    kept = f"CASE WHEN {guard.found} THEN NULL WHEN {{}} IS DISTINCT FROM NULL THEN concat({{}}) END"
     select = losses.over(quote(column.name), guard.text, kept)
     target = field.target + SIDE
     return Field(

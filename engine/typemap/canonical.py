@@ -6,6 +6,7 @@ and multiplication by powers of two.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -17,7 +18,7 @@ class Canonical:
     target: str
 
 
-INTEGER = Canonical("({})::text", "TO_VARCHAR({})")
+INTEGER = Canonical("({})::text", "TO_VARCHAR({}::NUMBER(38,0))")  # a column that has decimals would show them
 BOOLEAN = Canonical(
     "CASE WHEN {} THEN '1' WHEN NOT {} THEN '0' END",
     "CASE WHEN {} THEN '1' WHEN NOT {} THEN '0' END",
@@ -31,10 +32,31 @@ TIME = Canonical("to_char({}, 'HH24:MI:SS.US')", "TO_VARCHAR({}, 'HH24:MI:SS.FF6
 TEXT = Canonical("md5(convert_to(({})::text, 'UTF8'))", "MD5({})")
 PRINTED = Canonical(
     # concat() prints what the type's output function prints (a cast would strip char(n)'s blanks), but '' for NULL
-    "CASE WHEN {} IS NOT NULL THEN md5(convert_to(concat({}), 'UTF8')) END",
+    "CASE WHEN {} IS DISTINCT FROM NULL THEN md5(convert_to(concat({}), 'UTF8')) END",
     "MD5({})",
 )
 HEX = Canonical("md5({})", "MD5(HEX_ENCODE({}, 0))")
+
+
+PRESENT = Canonical(
+    "CASE WHEN {} IS DISTINCT FROM NULL THEN '1' END",  # a row of NULLs is not NULL
+    "CASE WHEN {} IS NOT NULL THEN '1' END",
+)
+ELEMENTS = Canonical(
+    "CASE WHEN {} IS NOT NULL THEN coalesce(array_length({}, 1), 0)::text END",
+    "TO_VARCHAR(ARRAY_SIZE({}))",
+)
+
+
+def outline(type_name: str) -> Canonical:
+    """Of `json` or `jsonb`: what stands at its top, and of an array how many elements."""
+    return Canonical(
+        f"CASE {type_name}_typeof({{}}) WHEN 'array' THEN 'array ' || {type_name}_array_length({{}})"
+        f" ELSE {type_name}_typeof({{}}) END",
+        "CASE TYPEOF({}) WHEN 'ARRAY' THEN 'array ' || TO_VARCHAR(ARRAY_SIZE({})) WHEN 'OBJECT' THEN 'object'"
+        " WHEN 'VARCHAR' THEN 'string' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL_VALUE' THEN 'null'"
+        " ELSE CASE WHEN {} IS NOT NULL THEN 'number' END END",
+    )
 
 
 def fixed(scale: int) -> Canonical:
@@ -89,3 +111,28 @@ REAL = Canonical(
     _float_text("({})::text::float8", "float8", _WHOLE, "Infinity"),
     _TARGET,
 )
+
+
+_OF_TARGET = {
+    "BOOLEAN": BOOLEAN, "DATE": DATE, "TIME": TIME, "FLOAT": DOUBLE, "VARCHAR": TEXT, "BINARY": HEX,
+    "TIMESTAMP_NTZ": TIMESTAMP, "TIMESTAMP_TZ": TIMESTAMP, "TIMESTAMP_LTZ": TIMESTAMP,
+}  # fmt: skip
+_TYPE = re.compile(r"(\w+)(?:\(\d+(?:,(\d+))?\))?")
+_SHAPES = {"present": PRESENT, "elements": ELEMENTS, "outline": outline("jsonb")}
+
+
+def shape_of(column: str, text: str) -> str:
+    """The name of what is compared of a quoted column whose text at the target is `text`; "" where it is the value."""
+    return next((name for name, form in _SHAPES.items() if form.target.replace("{}", column) == text), "")
+
+
+def target_text(column: str, target_type: str, shape: str = "") -> str:
+    """The canonical text of a quoted column of the target, by its type and shape. Raises ValueError for others."""
+    found = _TYPE.fullmatch(target_type)
+    kind = found[1] if found else target_type
+    if not shape and kind == "NUMBER":
+        return fixed(int((found and found[2]) or 0)).target.replace("{}", column)
+    form = _SHAPES.get(shape) if shape else _OF_TARGET.get(kind)
+    if form is None:
+        raise ValueError(f"values of type {target_type} have no canonical text")
+    return form.target.replace("{}", column)

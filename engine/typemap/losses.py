@@ -37,7 +37,8 @@ class Guard:
     @property
     def found(self) -> str:
         """`exact` for the policies that do not leave anything to the target."""
-        return " AND ".join([self.exact, *(f"NOT {condition}" for _, condition in self.refused)])
+        tests = [self.exact, *(f"NOT {condition}" for _, condition in self.refused)]
+        return " AND ".join(test for test in tests if test != "true") or "true"
 
 
 def over(column: str, text: str | None, expression: str) -> str:
@@ -83,10 +84,19 @@ DECLARED = Guard("{} <> 'NaN'::numeric", (("nan", "{} = 'NaN'::numeric"),), rais
 """numeric(p,s) cannot hold Infinity, and the target refuses NaN."""
 
 
-def scaled(scale: int) -> Guard:
+def scaled(precision: int, scale: int) -> Guard:
     """At most `scale` decimals: the target rounds the excess silently, so the select must raise."""
     digits = f"min_scale(({{}})::numeric) > {scale}"
-    return Guard(f"min_scale(({{}})::numeric) <= {scale}", (SPECIAL, ("digits", digits)), "numeric")
+    return replace(
+        whole(precision - scale), exact=f"min_scale(({{}})::numeric) <= {scale}", losses=(SPECIAL, ("digits", digits)),
+        raises="numeric",
+    )  # fmt: skip
+
+
+def whole(integer_digits: int) -> Guard:
+    """At most so many digits before the point: the target refuses more."""
+    over = f"({FINITE} AND abs(({{}})::numeric) >= 1e{integer_digits})"
+    return Guard("true", (), raises=None, refused=(("range", over),))
 
 
 # --- sizes ----------------------------------------------------------------------------------------------------------
@@ -96,6 +106,13 @@ def size(bytes_max: int) -> Guard:
     """octet_length() does not fetch a long value."""
     length = "octet_length({})"
     return Guard(f"{length} <= {bytes_max}", (("size", f"{length} > {bytes_max}"),), raises=None, kept_as_text=False)
+
+
+def length(text: str, characters_max: int) -> Guard:
+    """Of values by their text, in a VARCHAR that the target enforces; where that is the widest, its bytes decide."""
+    widest = characters_max >= TEXT_BYTES_MAX
+    over = f"{'octet_length' if widest else 'length'}({text}) > {characters_max}"
+    return Guard("true", (), raises=None, refused=(("size", over),), kept_as_text=not widest)
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
@@ -172,10 +189,10 @@ class Written:
     """Text that a user wrote: with numbers, and exponents, escapes, duplicate keys."""
 
 
-def json(text: str, written: Written, *, is_json: bool) -> Guard | None:
-    """Of JSON text; None where nothing can be lost. `is_json`: the server has the predicate IS JSON."""
+def json(text: str, written: Written, *, is_json: bool) -> Guard:
+    """Of JSON text. `is_json`: the server has the predicate IS JSON."""
     if not written.numbers:
-        return None
+        return replace(length(text, TEXT_BYTES_MAX), kept_as_text=True)
     tests, losses = [f"octet_length(x) <= {TEXT_BYTES_MAX}"], [("size", f"octet_length(x) > {TEXT_BYTES_MAX}")]
     if written.verbatim:
         tests.append(_ESCAPES_KEPT)
@@ -189,11 +206,9 @@ def json(text: str, written: Written, *, is_json: bool) -> Guard | None:
     return Guard(" AND ".join(tests), tuple(losses), "int4::text", text, refused, watched=watched)
 
 
-def bounds(inner: Guard | None, *, nested: bool) -> Guard:
+def bounds(inner: Guard, *, nested: bool) -> Guard:
     """Of an array as JSON, or of a value that may hold arrays, whose text `inner` guards."""
     outer = NESTED_BOUNDS if nested else BOUNDS
-    if inner is None:
-        return outer
     watched = inner.watched and outer
-    exact, losses = f"{outer.exact} AND {inner.exact}", (*outer.losses, *inner.losses)
-    return replace(inner, exact=exact, losses=losses, watched=watched)
+    exact = outer.exact if inner.exact == "true" else f"{outer.exact} AND {inner.exact}"
+    return replace(inner, exact=exact, losses=(*outer.losses, *inner.losses), raises=outer.raises, watched=watched)

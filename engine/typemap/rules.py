@@ -30,11 +30,19 @@ class Rule:
     quoted: bool = False
     load: str = "{}"
     note: str = ""
+    shape: Canonical | None = None
+    """Where what is in a value has no canonical text: over the bare column, what can be said of it."""
 
 
 def printed(target: str) -> Rule:
-    """Any type as the text that its output function prints."""
+    """A type as the text that its output function prints, for which there is always room."""
     return Rule(target, canonical.PRINTED, quoted=True)
+
+
+def unbounded(target: str) -> Rule:
+    """The same of a type whose text may be longer than a VARCHAR(n)."""
+    characters = int(target[len("VARCHAR(") : -1])
+    return replace(printed(target), guard=losses.length("concat({})", characters))
 
 
 def number(precision: int, scale: int, guard: Guard | None = None) -> Rule:
@@ -45,8 +53,8 @@ def integer(precision: int) -> Rule:
     return Rule(f"NUMBER({precision},0)", canonical.INTEGER)
 
 
-def parsed(target: str, guard: Guard | None, value: str) -> Rule:
-    return Rule(target, None, guard, value, quoted=True, load="PARSE_JSON({})")
+def parsed(target: str, guard: Guard | None, value: str, shape: Canonical) -> Rule:
+    return Rule(target, None, guard, value, quoted=True, load="PARSE_JSON({})", shape=shape)
 
 
 _RULES: dict[str, Rule] = {
@@ -56,7 +64,7 @@ _RULES: dict[str, Rule] = {
     "oid": integer(10),
     "float4": Rule("FLOAT", canonical.REAL),
     "float8": Rule("FLOAT", canonical.DOUBLE),
-    "money": replace(number(19, 2, losses.scaled(2)), value="({})::numeric"),
+    "money": replace(number(19, 2, losses.scaled(19, 2)), value="({})::numeric"),
     "bool": Rule("BOOLEAN", canonical.BOOLEAN),
     "bytea": Rule(BYTES, canonical.HEX, losses.size(losses.BINARY_BYTES_MAX), "encode({}, 'hex')", quoted=True),
     "date": Rule("DATE", canonical.DATE, losses.DATE),
@@ -64,6 +72,7 @@ _RULES: dict[str, Rule] = {
     "timestamptz": Rule("TIMESTAMP_TZ(6)", canonical.TIMESTAMP, losses.TIMESTAMPTZ),
     "time": Rule("TIME(6)", canonical.TIME, losses.TIME),
     **dict.fromkeys(["text", "varchar"], Rule(WIDE, canonical.TEXT, losses.size(losses.TEXT_BYTES_MAX), quoted=True)),
+    "varbit": printed(WIDE),  # 83,886,080 digits at most
     "uuid": Rule("VARCHAR(36)", canonical.PRINTED, quoted=True),
     **dict.fromkeys(
         # bounded by definition: 63 bytes, one word, a few numbers
@@ -107,7 +116,7 @@ def rule(ref: TypeRef, version: int) -> Rule:
     if ref.schema != "pg_catalog":
         return _extension(ref, version)
     return _sized(ref) or (
-        _json(ref, version, "({})::text") if ref.name in {"json", "jsonb"} else _RULES.get(ref.name) or printed(WIDE)
+        _json(ref, version, "({})::text") if ref.name in {"json", "jsonb"} else _RULES.get(ref.name) or unbounded(WIDE)
     )
 
 
@@ -119,7 +128,7 @@ def exact(precision: int, scale: int) -> Rule:
 def measured(integer_digits: int, scale: int) -> Rule:
     if scale > SCALE_MAX or integer_digits + scale > PRECISION_MAX:
         return printed(WIDE)
-    return number(PRECISION_MAX, scale, losses.scaled(scale))
+    return number(PRECISION_MAX, scale, losses.scaled(PRECISION_MAX, scale))
 
 
 def _is(ref: TypeRef, *names: str) -> bool:
@@ -149,10 +158,10 @@ def _sized(ref: TypeRef) -> Rule | None:
 
 def _extension(ref: TypeRef, version: int) -> Rule:
     if ref.kind == "b" and ref.name in _VECTORS:
-        return parsed("ARRAY", None, "{}")
+        return parsed("ARRAY", None, "{}", canonical.PRESENT)
     if ref.kind == "b" and ref.name == "hstore":
         return _json(ref, version)  # by hstore's own cast to json; all values are strings
-    return printed(WIDE)
+    return unbounded(WIDE)
 
 
 def _written(ref: TypeRef) -> Written:
@@ -174,7 +183,10 @@ def _json(ref: TypeRef, version: int, value: str = "to_json({})::text") -> Rule:
     nested = _holds_arrays(ref)
     if ref.is_array or nested:
         guard = losses.bounds(guard, nested=nested)
-    return parsed("ARRAY" if ref.is_array else "VARIANT", guard, value)
+    if ref.is_array:
+        return parsed("ARRAY", guard, value, canonical.ELEMENTS)
+    shape = canonical.outline(ref.name) if _is(ref, "json", "jsonb") else canonical.PRESENT
+    return parsed("VARIANT", guard, value, shape)
 
 
 def _holds_arrays(ref: TypeRef) -> bool:
@@ -224,14 +236,17 @@ def overridden(natural: Rule | None, target: str) -> Rule:
     family = target.partition("(")[0]
     was = natural.target.partition("(")[0] if natural else "NUMBER"
     if family == "VARCHAR":
-        return printed(target)
+        return unbounded(target)
     if family == was == "NUMBER":
         precision, scale = (int(part) for part in target[len("NUMBER(") : -1].split(","))
         whole = natural is not None and natural.guard is None  # an integer has no decimals to lose
-        chosen = number(precision, scale, None if whole else losses.scaled(scale))
+        guard = losses.whole(precision - scale) if whole else losses.scaled(precision, scale)
+        chosen = number(precision, scale, guard)
         return replace(chosen, value=natural.value) if natural else chosen
-    if natural and (target == natural.target or (family in _PARSED and was in _PARSED)):
-        return replace(natural, target=target)
+    if natural and target == natural.target:
+        return natural
+    if natural and family in _PARSED and was in _PARSED:
+        return replace(natural, target=target, shape=natural.shape if family == "VARIANT" else canonical.PRESENT)
     if natural and family in _TIMES and was in _TIMES and target.endswith(("(6)", "(7)", "(8)", "(9)")):
         return replace(natural, target=target)
     return Rule(target, quoted=True, note=f"{target} was asked for: its values are neither checked nor compared")

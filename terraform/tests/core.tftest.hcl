@@ -74,6 +74,20 @@ run "without_a_stage_of_ours_nobody_may_write_one" {
   }
 }
 
+run "receipts_are_signed_by_a_key_that_functions_reach" {
+  command = plan
+  variables { sign_receipts = true }
+
+  assert {
+    condition     = contains(keys(aws_vpc_endpoint.interface), "kms") && aws_kms_key.receipts[0].key_usage == "SIGN_VERIFY"
+    error_message = "a key that signs, and a way to it"
+  }
+  assert {
+    condition     = tolist(local.does.signs) == tolist(["scheduled", "parallel", "benchmark"])
+    error_message = "those sign that publish"
+  }
+}
+
 run "a_stage_of_ours_has_its_bucket_its_rights_and_its_settings" {
   command = plan
   variables { stage = { storage_integration = "BOREALIS_S3" } }

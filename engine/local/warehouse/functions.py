@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -15,9 +16,12 @@ import pyarrow as pa
 from duckdb.func import ARROW
 from fakesnow import transforms as fs
 from fakesnow.macros import creation_sql
+from fakesnow.transforms.stage import LOCAL_BUCKET_PATH
 from sqlglot import Expr, exp
 
 from engine.local.warehouse.faults import unsupported
+
+Path(LOCAL_BUCKET_PATH).rmdir()  # made when fakesnow is imported, and else left for ever; our stages are elsewhere
 
 # An object's keys are unique unless some key's text occurs twice in the document; only such a one is read in full.
 MACROS = r"""

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from engine.errors import ConfigError
+from engine.local.owned import environment
 
 ENDPOINT = "endpoint.json"
 LOG = "server.log"
@@ -111,7 +112,7 @@ def _environment() -> dict[str, str]:
     """The child imports this package from where this process has it."""
     here = str(Path(__file__).resolve().parents[3])
     path = os.environ.get("PYTHONPATH")
-    return os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{path}" if path else here}
+    return environment() | {"PYTHONPATH": f"{here}{os.pathsep}{path}" if path else here}
 
 
 def _ready(process: subprocess.Popen[str], directory: Path) -> Endpoint:

@@ -39,7 +39,7 @@ from engine.local.warehouse.wire import Result, counts
 
 log = logging.getLogger("borealis.warehouse")
 
-SESSIONS_MAX = 512
+SESSIONS_MAX = 512  # each counts twice, by its two tokens
 SESSION_IDLE_S = 4 * 3600  # Snowflake's
 DETACHED_S = 5  # a transaction that blocks others, whose client has no connection left, is undone (Snowflake: 5 min)
 ANSWERS_MAX = 32  # kept for a repeated requestId; the connector repeats only its latest
@@ -161,9 +161,11 @@ class Server:
             session.schema = wanted if self.catalog.find("SCHEMA", (names[0], wanted)) else None
 
     def _expire(self) -> None:
-        old = time.monotonic() - SESSION_IDLE_S
+        """Ends sessions that nobody has used for long; where there are too many, those of clients that left too."""
+        now, full = time.monotonic(), len(self.clients) >= SESSIONS_MAX
         for client in {id(c): c for c in self.clients.values()}.values():
-            if client.session.used < old and client.running is None:
+            left = full and not client.addresses & _connected
+            if client.running is None and now - client.session.used > (DETACHED_S if left else SESSION_IDLE_S):
                 self._forget(client)
 
     def _forget(self, client: Client) -> None:

@@ -35,14 +35,14 @@ def create(session: Session, words: Words, stages: Stages) -> Result:
     optional = words.accept("IF", "NOT", "EXISTS")
     path = words.name()
     full = _full(session, kind, path)
-    old = session.catalog.find("TABLE" if kind == "VIEW" else kind, tuple(p for p in full if p))
-    if old and optional:
-        return message(f"{path[-1]} already exists, statement succeeded.")
-    if old and not replacing:
-        raise exists(path[-1])
     makers = {"TABLE": _table, "VIEW": _view, "STREAM": _stream, "STAGE": _stage, "INTEGRATION": _integration}
     made = makers.get(kind, _plain)
-    with session.catalog.change() as change:
+    with session.catalog.change() as change:  # from here on nobody else makes it
+        old = session.catalog.find("TABLE" if kind == "VIEW" else kind, tuple(p for p in full if p))
+        if old and optional:
+            return message(f"{path[-1]} already exists, statement succeeded.")
+        if old and not replacing:
+            raise exists(path[-1])
         if old:
             _drop(change, old, stages)
         made(session, change, words, kind, full, transient)
