@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV4 ?= .venv-connector4
 SCANNERS ?= .scanners
+MUTATION ?= .mutation
+TIMES ?= 20
+PROCESSES ?= 2
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
@@ -10,7 +13,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 PEERS := $(basename $(wildcard benchmarks/peers/requirements-*.in))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cloud-local test check check-terraform check-workflows advisories bench bench-full package test-connector4 format lock clean
+.PHONY: help setup demo cloud-local test prove mutants check check-terraform check-workflows advisories bench bench-full package test-connector4 format lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -24,7 +27,13 @@ cloud-local: setup ## the cloud on a laptop: state machine, functions, Vault, st
 	$(BIN)/python -m engine.local.cloud
 
 test: setup ## every test but those of Terraform and of the workflows
-	$(BIN)/python -m pytest --ignore=tests/terraform --ignore=tests/delivery/test_workflows.py
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --ignore=tests/terraform --ignore=tests/delivery/test_workflows.py
+
+prove: setup ## kills, random faults and damages, fuzzed inputs, more than the tests try: make prove [TIMES=20]
+	BOREALIS_PROVE=$(TIMES) $(BIN)/python -m pytest -n $(PROCESSES) --dist load --timeout 14400 tests/faults tests/proofs tests/security tests/integration/test_types_round_trip.py
+
+mutants: $(MUTATION)/.installed ## changes of the deciding modules that their tests do not notice; 10 minutes: make mutants [MUTATE=engine/plan.py]
+	$(MUTATION)/bin/python -m tests.mutants $(MUTATE)
 
 check: setup ## lint, format, types, import rules
 	$(BIN)/ruff check .
@@ -39,7 +48,7 @@ check-workflows: setup $(SCANNERS)/.installed ## what GitHub runs: actionlint, s
 	SCANNERS=$(SCANNERS) $(BIN)/python -m pytest tests/delivery/test_workflows.py
 
 advisories: $(SCANNERS)/.installed ## what is known against the packages of the locks; asks the network
-	for lock in requirements requirements-dev requirements-scanners; do \
+	for lock in requirements requirements-dev requirements-scanners requirements-mutation; do \
 	  $(SCANNERS)/bin/pip-audit --require-hashes --disable-pip -r $$lock.txt || exit; done
 
 bench: setup ## speed beside other tools, in 9 minutes: make bench [BENCH="--only extract"]
@@ -65,10 +74,11 @@ lock: setup ## resolve the requirements again: make lock [UPGRADE=--upgrade]
 	$(BIN)/$(LOCK) $(UPGRADE) requirements-connector4.in -c .constraints.txt -o requirements-connector4.txt
 	rm .constraints.txt
 	$(BIN)/$(LOCK) $(UPGRADE) requirements-scanners.in -o requirements-scanners.txt
+	$(BIN)/$(LOCK) $(UPGRADE) requirements-mutation.in -c requirements-dev.txt -o requirements-mutation.txt
 	for peer in $(PEERS); do $(BIN)/$(LOCK) $(UPGRADE) $$peer.in -o $$peer.txt; done
 
 clean: ## remove the environments, the peers and the zips
-	rm -rf $(VENV) $(VENV4) $(SCANNERS) .peers dist
+	rm -rf $(VENV) $(VENV4) $(SCANNERS) $(MUTATION) .peers dist
 
 # The stamp is newer than the lock exactly when the environment was made from it.
 $(VENV)/.installed: requirements-dev.txt pyproject.toml
@@ -88,4 +98,9 @@ $(VENV4)/.installed: requirements-dev.txt requirements-connector4.txt pyproject.
 $(SCANNERS)/.installed: requirements-scanners.txt
 	$(PYTHON) -m venv $(SCANNERS)
 	$(SCANNERS)/bin/python $(PIP) install --only-binary=:all: --require-hashes -r $<
+	touch $@
+
+$(MUTATION)/.installed: requirements-mutation.txt
+	$(PYTHON) -m venv $(MUTATION)
+	$(MUTATION)/bin/python $(PIP) install --only-binary=:all: --require-hashes -r $<
 	touch $@

@@ -26,6 +26,9 @@ from engine.local import flights
 from engine.local.postgres import PostgresServer, standby_of
 from engine.local.warehouse.process import Endpoint, serve
 from tests.faults.proxy import FaultProxy
+from tests.proof import proof, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
+
+__all__ = ["proof", "pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
 
 ROOT = Path(__file__).parents[1]
 COMMAND_SECONDS_MAX = 300.0

@@ -38,7 +38,20 @@ INCREMENTAL = {"name": "public.t", "mode": "incremental", "cursor": "at"}
 
 async def test_a_role_that_has_what_a_run_needs_and_no_more(reader):
     found = await looked(source, reader.config(INCREMENTAL))
-    assert {name: each.level for name, each in found.items()} == {"max_connections": "ok", "SELECT": "ok"}
+    assert {name: each.level for name, each in found.items()} == {
+        "max_connections": "ok", "SELECT": "ok", "time limits": "ok",
+    }  # fmt: skip
+
+
+async def test_f07_time_limits_of_the_role_are_shown_before_a_run(reader):
+    config, own = reader.config(INCREMENTAL), reader.dsn
+    reader.dsn = reader.admin
+    names = ("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
+    await reader.source(*(f"ALTER ROLE {reader.role} SET {name} = '5s'" for name in names))
+    reader.dsn = own
+    shown = (await looked(source, config))["time limits"].what
+    assert [name for name in names if f"{name} = 5000 ms" not in shown] == []
+    assert "a run's sessions set their own" in shown
 
 
 async def test_a_table_that_the_role_may_not_read(reader):

@@ -139,7 +139,7 @@ def test_a_frozen_one_can_be_killed(functions):
     assert functions.invoke("plain", {}).cold
 
 
-def test_an_event_that_fails_is_tried_twice_more_under_the_same_request_id(functions, tmp_path):
+def test_f24_an_event_that_fails_is_tried_twice_more_under_the_same_request_id(functions, tmp_path):
     calls = tmp_path / "calls"
     functions.send("plain", {"do": "count", "with": [str(calls), 9]}, request_id="one")
     assert functions.settle(10)

@@ -264,7 +264,7 @@ def test_a_holder_that_is_killed_is_replaced_in_a_new_snapshot(up):
     is_one_snapshot(up)
 
 
-def test_two_events_at_the_same_moment_are_one_run(up):
+def test_f24_two_events_at_the_same_moment_are_one_run(up):
     since = len(up.functions.trace)
     event = {"tables": ["bank.*"], "full": True, "idempotency_key": "twice"}
     with ThreadPoolExecutor(2) as threads:

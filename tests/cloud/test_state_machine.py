@@ -83,7 +83,7 @@ def test_a_function_that_is_killed_is_tried_again(machine):
     assert (len(machine.asked("group 0")), len(machine.asked("group 1"))) == (2, 2)
 
 
-def test_throttling_is_waited_out(machine):
+def test_f24_throttling_is_waited_out(machine):
     machine.planned(0, 1)
     for group in (0, 1):
         machine.answers(f"group {group}", {"status": "COMPLETE", "seconds": 0.8})

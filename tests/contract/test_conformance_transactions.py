@@ -106,6 +106,15 @@ def test_one_file_is_loaded_once(house: House, connect: Connect) -> None:
     assert house.one(f"SELECT COUNT(*) FROM {table}") == 1
 
 
+def test_what_may_be_there_already_is_made_once(house: House, connect: Connect) -> None:
+    """Sessions that make the same thing at once, if it is not there, all succeed: the first run of two tables does."""
+    twins = [house.twin(connect()) for _ in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for number in range(10):
+            statement = f'CREATE TABLE IF NOT EXISTS {house.name(f"MADE{number}")} ("A" NUMBER(10,0))'
+            list(pool.map(lambda twin, statement=statement: twin.run(statement), twins))
+
+
 def test_a_version_is_taken_once(house: House, connect: Connect) -> None:
     """Of two sessions that compare and set the same row, the second waits and then changes no row."""
     table = house.table('"NAME" VARCHAR, "VERSION" NUMBER(19,0)')

@@ -24,7 +24,7 @@ async def test_the_first_event_with_a_key_works_and_a_duplicate_is_told_its_run(
     assert (await begun(state, "nightly-2", "run3")).first
 
 
-async def test_a_duplicate_of_an_event_that_ended_gets_its_answer(state):
+async def test_f24_a_duplicate_of_an_event_that_ended_gets_its_answer(state):
     await finish(state, await begun(state, "nightly", "run1"), ANSWER)
     duplicate = await begun(state, "nightly", "run2")
     assert (duplicate.first, duplicate.run_id, duplicate.answer) == (False, "run1", ANSWER)

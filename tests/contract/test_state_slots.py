@@ -8,7 +8,7 @@ from engine.state.slots import slot
 from tests.contract.states import OVER_S
 
 
-async def test_ten_takers_share_three_slots(states):
+async def test_f10_ten_takers_share_three_slots(states):
     seen = [states(), states()]
     now: set[str] = set()
     served: list[int] = []

@@ -10,7 +10,7 @@ import math
 import socket
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -23,6 +23,7 @@ class Cut:
     bytes_left: int
     direction: Direction
     reset: bool
+    instead: Callable[[], None] | None = None
 
 
 class FaultProxy:
@@ -42,6 +43,8 @@ class FaultProxy:
         """How many were accepted."""
         self.cuts = 0
         """How many were cut."""
+        self.held = 0
+        """How many pieces had to wait, for a line that is late or slow, or stalled."""
         self.clients = 0
         """How many are open at the side of the clients; the server may see the end of one later."""
         self._free_at = 0.0
@@ -65,6 +68,10 @@ class FaultProxy:
         """Once: cut the connection that passes this many bytes more, counted over all of them."""
         self._cut = Cut(bytes_passed, direction, reset)
 
+    def call_after(self, bytes_passed: int, direction: Direction, call: Callable[[], None]) -> None:
+        """Once: as `cut_after`, but no connection is cut."""
+        self._cut = Cut(bytes_passed, direction, reset=False, instead=call)
+
     def cut_now(self, *, reset: bool = False) -> None:
         """Cut every connection that is open."""
         self._on_loop(self._cut_all(reset))
@@ -75,6 +82,7 @@ class FaultProxy:
 
     def heal(self) -> None:
         self.latency_s, self.stalled, self._cut = 0.0, False, None
+        self.answers_per_s = self.requests_per_s = math.inf
         if not self._server.is_serving():
             self._on_loop(self._listen())
 
@@ -111,10 +119,13 @@ class FaultProxy:
         pair = (writer, up_writer)
         self._open.append(pair)
         self.clients += 1
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(reader, up_writer, "requests", pair))
-                group.create_task(self._pump(up_reader, writer, "answers", pair))
+        with contextlib.suppress(asyncio.CancelledError):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._pump(reader, up_writer, "requests", pair))
+                    group.create_task(self._pump(up_reader, writer, "answers", pair))
+            except* OSError:  # one side has gone: so goes the other
+                pass
         self._end(pair, reset=False)
 
     async def _pump(
@@ -137,17 +148,22 @@ class FaultProxy:
         pair: tuple[asyncio.StreamWriter, asyncio.StreamWriter],
     ) -> None:
         while data := await reader.read(READ_BYTES):
-            await asyncio.sleep(self.latency_s + self._on_the_line(len(data), direction))
+            late_s = self.latency_s + self._on_the_line(len(data), direction)
+            self.held += self.stalled or late_s > 0
+            await asyncio.sleep(late_s)
             while self.stalled:
                 await asyncio.sleep(0.01)
             cut = self._cut if self._cut and self._cut.direction == direction else None
-            passed = data if cut is None else data[: cut.bytes_left]
+            passed = data if cut is None or cut.instead else data[: cut.bytes_left]
             writer.write(passed)
             await writer.drain()
             if cut is not None:
                 cut.bytes_left -= len(passed)
                 if cut.bytes_left <= 0:
                     self._cut = None
+                    if cut.instead is not None:
+                        cut.instead()
+                        continue
                     self.cuts += 1
                     self._end(pair, cut.reset)
                     return

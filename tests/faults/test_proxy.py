@@ -13,7 +13,7 @@ async def test_nothing_changes_on_the_way(database, proxy):
     async with connected(through(database, proxy)) as connection:
         assert await connection.fetchval("SELECT repeat('x', 1000000)") == "x" * 1_000_000
     assert proxy.connections == 1
-    assert proxy.cuts == 0
+    assert proxy.cuts == proxy.held == 0
 
 
 async def test_latency_is_added_to_each_answer(database, proxy):
@@ -45,6 +45,7 @@ async def test_a_stall_holds_the_answer_until_it_is_healed(database, proxy):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await asyncio.shield(answer := asyncio.ensure_future(connection.fetchval("SELECT 1")))
+        assert proxy.held
         proxy.heal()
         assert await answer == 1
 

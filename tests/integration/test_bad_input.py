@@ -106,8 +106,8 @@ async def test_no_key_for_a_merge(case):
     case.untouched()
 
 
-async def test_row_level_security_that_would_hide_rows(case):
-    """F13: silently fewer rows is the worst answer."""
+async def test_f13_row_level_security_that_would_hide_rows_is_refused(case):
+    """Silently fewer rows is the worst answer."""
     role = f"r_{case.engine.database.lower()}"
     await case.engine.source(
         f"CREATE ROLE {role} LOGIN PASSWORD 'right'", f"GRANT SELECT ON t TO {role}",
@@ -118,7 +118,7 @@ async def test_row_level_security_that_would_hide_rows(case):
     case.untouched()
 
 
-async def test_row_level_security_under_a_view(case):
+async def test_f13_row_level_security_under_a_view_is_refused(case):
     role = f"r_{case.engine.database.lower()}"
     await case.engine.source(
         f"CREATE ROLE {role} LOGIN PASSWORD 'right'", "CREATE VIEW over AS SELECT * FROM t",
@@ -162,7 +162,7 @@ def test_no_disk_for_staged_files(case, tmp_path):
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-async def test_a_source_that_dies_in_mid_copy(case, proxy, postgres, reset):
+async def test_f21_a_source_that_dies_in_mid_copy(case, proxy, postgres, reset):
     """The connection breaks after some rows, and the server is gone for good."""
     await case.engine.source(
         "INSERT INTO t SELECT n, repeat('secret value ', 100) FROM generate_series(101, 20000) AS n"
@@ -255,8 +255,8 @@ async def test_a_table_that_another_session_has_locked_fails_alone(case):
     case.untouched()
 
 
-async def test_an_unlogged_table_on_a_standby_is_refused_by_name(case, postgres, standby, replayed):
-    """F13: a standby has no rows of it."""
+async def test_f13_an_unlogged_table_on_a_standby_is_refused_by_name(case, postgres, standby, replayed):
+    """A standby has no rows of it."""
     await case.engine.source("CREATE UNLOGGED TABLE quick (a int)")
     await replayed()
     dsn = case.engine.dsn.replace(f":{postgres.port}", f":{standby.port}")

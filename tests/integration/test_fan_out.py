@@ -9,13 +9,20 @@ from engine import fanout, inspection, runs
 from engine.deadline import Deadline
 from engine.kept import shared_run, slots_of
 from engine.runs import Silent
+from engine.source.connection import Address
+from engine.source.snapshot import open_snapshot
 from engine.state.sqlite import SqliteState
 from engine.wiring import Wanted, new_run_id
+from tests.conftest import connected
 from tests.integration.test_resume import Chunks
 
 ROWS = 60_000
 LIMITS = {"readers": 2, "loaders": 1, "chunk_bytes": "256KiB", "file_bytes_max": "1MiB", "workers": 3}
 WORKERS = 3
+TABLE = (
+    "CREATE TABLE t (id int PRIMARY KEY, v text)",
+    f"INSERT INTO t SELECT n, repeat(md5(n::text), 8) FROM generate_series(1, {ROWS}) AS n",
+)
 
 
 class FannedOut:
@@ -29,8 +36,14 @@ class FannedOut:
     async def work(self, group: int, deadline: Deadline | None = None) -> dict:
         return await fanout.work(self.config, self.run_id, group, observer=Silent(), deadline=deadline or Deadline())
 
-    async def finish(self, *, last: bool = False) -> tuple[str, list[dict]]:
-        return await fanout.finish(self.config, self.run_id, last=last, observer=Silent(), deadline=Deadline())
+    async def finish(self, *, last: bool = False, deadline: Deadline | None = None) -> tuple[str, list[dict]]:
+        deadline = deadline or Deadline()
+        return await fanout.finish(self.config, self.run_id, last=last, observer=Silent(), deadline=deadline)
+
+    async def hold(self) -> str:
+        return await fanout.hold(
+            self.config, self.run_id, Wanted(full=True), observer=Silent(), deadline=Deadline(), successor=nobody
+        )
 
     async def told(self) -> dict:
         (line,) = await inspection.status(self.config, [])
@@ -43,21 +56,13 @@ async def nobody(run_id: str) -> None:
 
 @asynccontextmanager
 async def planned(engine):
-    await engine.source(
-        "CREATE TABLE t (id int PRIMARY KEY, v text)",
-        f"INSERT INTO t SELECT n, repeat(md5(n::text), 8) FROM generate_series(1, {ROWS}) AS n",
-    )
+    await engine.source(*TABLE)
     out = FannedOut(engine)
-
-    async def hold() -> None:
-        await fanout.hold(
-            out.config, out.run_id, Wanted(full=True), observer=Silent(), deadline=Deadline(), successor=nobody
-        )
 
     async with anyio.create_task_group() as tasks:
 
         async def start() -> None:
-            tasks.start_soon(hold)
+            tasks.start_soon(out.hold)
 
         assert await fanout.plan_round(out.state, out.config, out.run_id, 1, start, 30) == WORKERS
         yield out
@@ -134,6 +139,49 @@ async def test_what_one_worker_alone_has_left_is_copied_by_who_finishes(engine, 
         status, (receipt,) = await out.finish()
         assert (status, receipt["rows_loaded"]) == ("ENDED", ROWS)
         assert 0 < receipt["bytes_copied"] < receipt["bytes_read"]
+
+
+async def test_where_a_standby_has_open_transactions_who_finishes_copies_round_after_round(
+    engine, postgres, standby, replayed
+):
+    """Nobody may join such a snapshot, so there are no workers; each round moves what is loaded onto its own."""
+    await engine.source(*TABLE)
+    primary = engine.dsn
+    async with connected(primary) as late:
+        await late.execute("BEGIN; INSERT INTO t VALUES (0, 'late')")
+        await engine.source("UPDATE t SET v = 'early' WHERE id = 1")
+        await replayed()
+        engine.dsn = primary.replace(f":{postgres.port}", f":{standby.port}")
+        out = FannedOut(engine)
+        for deadline, ended in ((Chunks(count=5), "PARTIAL"), (Deadline(), "ENDED")):
+            groups = await fanout.plan_round(out.state, out.config, out.run_id, 1, out.hold, 30)
+            status, receipts = await out.finish(deadline=deadline)
+            assert (groups, status) == (0, ended)
+        await late.execute("ROLLBACK")
+    (receipt,) = receipts
+    assert (receipt["rows_loaded"], receipt["snapshot"]["moved"] > 0) == (ROWS, True)
+    assert any("one session read all" in note for note in receipt["notes"])
+    assert engine.target('SELECT COUNT(*), MIN("ID") FROM {db}."SHOP"."T"') == [(ROWS, 1)]
+    assert await out.state.leases() == []
+
+
+async def test_a_moment_without_open_transactions_is_waited_for_on_a_standby(engine, postgres, standby, replayed):
+    """So that readers can join, where transactions are short."""
+    await engine.source(*TABLE)
+    address = Address(engine.dsn.replace(f":{postgres.port}", f":{standby.port}"))
+
+    async def ends(late) -> None:
+        await anyio.sleep(0.5)
+        await late.execute("COMMIT")
+
+    async with connected(engine.dsn) as late, anyio.create_task_group() as tasks:
+        await late.execute("BEGIN; INSERT INTO t VALUES (0, 'late')")
+        await engine.source("CREATE TABLE later ()")
+        await replayed()
+        tasks.start_soon(ends, late)
+        async with open_snapshot(address, [], 2) as snapshot:
+            assert not snapshot.alone
+            assert await snapshot.holder.fetchval("SELECT count(*) FROM public.t") == ROWS + 1
 
 
 async def test_a_worker_that_comes_late_copies_nothing_into_what_another_invocation_goes_on_with(engine):

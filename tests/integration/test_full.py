@@ -48,8 +48,8 @@ async def test_many_chunks_and_many_files_a_chunk_lose_and_double_nothing(engine
     assert ledger == [(60_000, receipt.chunks)]
 
 
-async def test_the_rows_of_one_snapshot_arrive_while_they_move(engine):
-    """F04: updates and VACUUM move tuples between pages under eight readers; none is missed, none comes twice."""
+async def test_f04_the_rows_of_one_snapshot_arrive_while_they_move(engine):
+    """Updates and VACUUM move tuples between pages under eight readers; none is missed, none comes twice."""
     await engine.source(NUMBERS, fill(60_000))
     stop = asyncio.Event()
 
@@ -94,7 +94,7 @@ async def test_tables_of_one_run_are_of_one_moment(engine):
     assert engine.target('SELECT "N" FROM {db}."SHOP"."A"') == engine.target('SELECT "N" FROM {db}."SHOP"."B"')
 
 
-async def test_partitions_arrive_as_one_table_whatever_order_their_columns_have(engine):
+async def test_f13_partitions_arrive_as_one_table_whatever_order_their_columns_have(engine):
     await engine.source(
         "CREATE TABLE p (id int, region text, v numeric(8,2)) PARTITION BY LIST (region)",
         "CREATE TABLE p_eu PARTITION OF p FOR VALUES IN ('eu') PARTITION BY RANGE (id)",
@@ -109,7 +109,7 @@ async def test_partitions_arrive_as_one_table_whatever_order_their_columns_have(
     assert rows == [(n, "us" if n % 2 else "eu", f"{n / 4:.2f}") for n in range(100)]
 
 
-async def test_inherited_rows_arrive_with_the_parent_once(engine):
+async def test_f13_inherited_rows_arrive_with_the_parent_once(engine):
     await engine.source(
         "CREATE TABLE base (id int)", "CREATE TABLE child (extra text) INHERITS (base)",
         "CREATE TABLE grandchild () INHERITS (child)", 'CREATE TABLE "both" () INHERITS (base, child)',
@@ -120,7 +120,7 @@ async def test_inherited_rows_arrive_with_the_parent_once(engine):
     assert engine.target('SELECT "ID" FROM {db}."SHOP"."BASE" ORDER BY 1') == [(1,), (2,), (3,), (4,)]
 
 
-async def test_views_and_materialized_views_are_read_whole(engine):
+async def test_f13_views_and_materialized_views_are_read_whole(engine):
     await engine.source(NUMBERS, fill(10), "CREATE VIEW v AS SELECT id, v FROM t WHERE id > 5",
                         "CREATE MATERIALIZED VIEW m AS SELECT max(id) AS top FROM t")  # fmt: skip
     receipts = await engine.run({"name": "public.v"}, {"name": "public.m"})
@@ -132,7 +132,7 @@ async def test_views_and_materialized_views_are_read_whole(engine):
     assert engine.target('SELECT "TOP" FROM {db}."SHOP"."M"') == [(10,)]
 
 
-async def test_foreign_tables_are_read_whole(engine):
+async def test_f13_foreign_tables_are_read_whole(engine):
     async with connected(engine.dsn) as connection:
         try:
             await connection.execute("CREATE EXTENSION postgres_fdw")
@@ -151,7 +151,7 @@ async def test_foreign_tables_are_read_whole(engine):
     assert receipt.rows_loaded == 10
 
 
-async def test_a_second_run_replaces_the_rows_and_keeps_what_was_for_a_rollback(engine):
+async def test_f21_a_second_run_replaces_the_rows_and_keeps_what_was_for_a_rollback(engine):
     await engine.source(NUMBERS, fill(10))
     await engine.run_one({"name": "public.t"})
     await engine.source("DELETE FROM t WHERE id > 3")
@@ -194,7 +194,7 @@ async def test_nothing_is_kept_where_nothing_is_to_be_kept(engine):
     assert engine.leftovers() == []
 
 
-async def test_a_swap_keeps_grants_comment_and_kind(engine):
+async def test_f21_a_swap_keeps_grants_comment_and_kind(engine):
     await engine.source(NUMBERS, fill(3))
     await engine.run_one({"name": "public.t"}, target={"transient": True})
     with engine.warehouse.connect() as connection, connection.cursor() as cursor:
@@ -211,7 +211,7 @@ async def test_a_swap_keeps_grants_comment_and_kind(engine):
     assert any("ANALYST" in row and "SELECT" in row for row in grants)
 
 
-async def test_overwrite_keeps_the_table_itself(engine):
+async def test_f21_overwrite_keeps_the_table_itself(engine):
     await engine.source(NUMBERS, fill(10))
     await engine.run_one({"name": "public.t", "publish": "overwrite"})
     created = "SELECT CREATED FROM {db}.INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'SHOP'"
@@ -223,7 +223,7 @@ async def test_overwrite_keeps_the_table_itself(engine):
     assert engine.leftovers() == []
 
 
-async def test_a_table_with_a_stream_is_overwritten_rather_than_swapped(engine):
+async def test_f21_a_table_with_a_stream_is_overwritten_rather_than_swapped(engine):
     await engine.source(NUMBERS, fill(3))
     await engine.run_one({"name": "public.t"})
     with engine.warehouse.connect() as connection, connection.cursor() as cursor:
@@ -237,7 +237,7 @@ async def _plans(engine, *tables):
     return [plan.to_json() for plan in await runs.plans_of(engine.config(*tables), Wanted())]
 
 
-async def test_a_table_that_became_empty_empties_the_target_only_if_that_is_allowed(engine):
+async def test_f21_a_table_that_became_empty_empties_the_target_only_if_that_is_allowed(engine):
     """F21: an empty source is proved by the snapshot, and still asked for."""
     await engine.source(NUMBERS, fill(5))
     await engine.run_one({"name": "public.t"})
@@ -264,14 +264,15 @@ async def test_excluded_columns_do_not_travel(engine):
     assert engine.target('SELECT * FROM {db}."SHOP"."T" ORDER BY 1') == [(1,), (2,)]
 
 
-async def test_identical_rows_of_a_table_without_a_key_are_all_there(engine):
-    """F12."""
+async def test_f12_identical_rows_of_a_table_without_a_key_are_all_there(engine):
+    """And a checksum that adds rows up counts each of them."""
     await engine.source("CREATE TABLE t (a int, b text)", "INSERT INTO t SELECT 1, 'same' FROM generate_series(1, 100)")
-    await engine.run_one({"name": "public.t"})
+    receipt = await engine.run_one({"name": "public.t", "verify": "checksum"})
+    assert (receipt.verification["rows_target"], receipt.verification["equal"]) == (100, True)
     assert engine.target('SELECT COUNT(*) FROM {db}."SHOP"."T" WHERE "A" = 1 AND "B" = \'same\'') == [(100,)]
 
 
-async def test_a_schema_change_that_waits_behind_the_run_is_noticed(engine):
+async def test_f25_a_schema_change_that_waits_behind_the_run_is_noticed(engine):
     """F25: the run holds its tables as they are; whoever wants to change them is told of in the receipt."""
     await engine.source(NUMBERS, fill(200_000))
     async with connected(engine.dsn) as other, asyncio.TaskGroup() as tasks:
@@ -283,7 +284,7 @@ async def test_a_schema_change_that_waits_behind_the_run_is_noticed(engine):
     assert engine.target("SELECT COUNT(*) FROM {db}.INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'SHOP'") == [(2,)]
 
 
-async def test_a_run_yields_to_a_schema_change_that_came_before_its_readers(engine):
+async def test_f25_a_run_yields_to_a_schema_change_that_came_before_its_readers(engine):
     """The holder has its locks, the ALTER waits behind them, and the readers would wait behind the ALTER."""
     await engine.source(NUMBERS, fill(10))
     async with (

@@ -19,8 +19,8 @@ def signals(receipt, what):
     return {step["signal"] for step in receipt.backed_off if step["what"] == what}
 
 
-async def test_readers_that_are_refused_a_connection_leave_the_others_to_go_on(tmp_path, warehouse, target_database):
-    """F10: of six readers that are asked for the server has places for two."""
+async def test_f10_readers_that_are_refused_a_connection_leave_others_to_go_on(tmp_path, warehouse, target_database):
+    """Of six readers that are asked for the server has places for two."""
     settings = {"max_connections": "6", "superuser_reserved_connections": "3"}
     with PostgresServer(tmp_path / "small", settings=settings) as server:
         await execute(server.dsn(), FILL, "CREATE ROLE reader LOGIN PASSWORD 'r'", "GRANT SELECT ON t TO reader")
@@ -33,7 +33,7 @@ async def test_readers_that_are_refused_a_connection_leave_the_others_to_go_on(t
     assert engine.leftovers() == []
 
 
-async def test_readers_are_fewer_where_few_connections_are_left_for_others(engine):
+async def test_f10_readers_are_fewer_where_few_connections_are_left_for_others(engine):
     await engine.source(FILL)
     receipt = await engine.run_one(TABLE, limits=MANY, source={"connections_spare": 1000})
     assert receipt.rows_loaded == ROWS
@@ -53,8 +53,8 @@ async def copied(dsn):
         return monotonic() - began
 
 
-async def test_a_chunk_whose_statement_takes_too_long_is_read_in_pieces(engine):
-    """F07: one COPY over the table takes longer than a statement may; nothing of it comes twice."""
+async def test_f07_a_chunk_whose_statement_takes_too_long_is_read_in_pieces(engine):
+    """One COPY over the table takes longer than a statement may; nothing of it comes twice."""
     await engine.source(
         "CREATE TABLE t AS SELECT n, repeat(md5(n::text), 10) AS v FROM generate_series(1, 200000) AS n"
     )
@@ -106,9 +106,11 @@ async def test_no_chunk_begins_while_a_standby_is_too_far_behind(engine, postgre
     assert signals(receipt, "pause_s") == {"a replica was more than 1 s behind"}
 
 
-async def test_a_run_whose_snapshot_a_standby_gave_up_is_gone_on_with(engine, postgres, follower):
-    """F06: replay removes rows that the run still reads; its target is untouched, and the next run ends it."""
-    await engine.source(FILL, "ALTER TABLE t SET (autovacuum_enabled = false)")
+async def test_f06_a_run_whose_snapshot_a_standby_gave_up_is_gone_on_with(engine, postgres, follower):
+    """Replay removes rows that the run still reads; its target is untouched, and the next run ends it."""
+    await engine.source(FILL, "ALTER TABLE t SET (autovacuum_enabled = false)", "INSERT INTO t VALUES (0, 'before')")
+    await engine.run_one(TABLE)
+    await engine.source("DELETE FROM t WHERE n = 0")
     await replayed(postgres, follower)
     primary, engine.dsn = engine.dsn, follower.dsn(engine.dsn.rpartition("/")[2])
 
@@ -117,12 +119,16 @@ async def test_a_run_whose_snapshot_a_standby_gave_up_is_gone_on_with(engine, po
             await execute(primary, f"UPDATE t SET v = v WHERE n > {ROWS - 100}", "VACUUM t")
             await anyio.sleep(0.05)
 
-    limits = {"readers": 1, "chunk_bytes": "64KiB"}
+    spool = engine.directory / "spool"
+    limits = {"readers": 1, "chunk_bytes": "64KiB", "spool_dir": str(spool)}
     receipts = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(disturb)
         for _ in range(4):
             receipts += (await engine.run(TABLE, limits=limits)).values()
+            ((old,),) = engine.target('SELECT COUNT(*) FROM {db}."SHOP"."T" WHERE N = 0')
+            assert old == all(each.status == "FAILED" for each in receipts), "a failed run has touched the target"
+            assert list(spool.iterdir()) == [], "files of a chunk that was half read"
     receipts += (await engine.run(TABLE, limits=limits)).values()
     async with connected(engine.dsn) as standby:
         gave_up = "SELECT confl_snapshot FROM pg_stat_database_conflicts WHERE datname = current_database()"

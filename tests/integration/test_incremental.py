@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from tests.conftest import connected
 
 TABLE = "CREATE TABLE t (id int PRIMARY KEY, v text, updated_at timestamptz DEFAULT now())"
@@ -34,179 +32,6 @@ async def test_inserts_and_updates_arrive_and_the_watermark_moves_with_them(engi
     third = await engine.run_one(MERGE)
     assert (third.rows_read, third.watermark) == (0, second.watermark)
     assert engine.leftovers() == []
-
-
-@pytest.mark.parametrize("table", [MERGE, APPEND], ids=["merge", "append"])
-@pytest.mark.parametrize("writes_before", [True, False], ids=["wrote", "idle"])
-async def test_f01_a_row_committed_late_arrives_with_the_next_run(engine, table, writes_before):
-    """A transaction older than the newest rows commits after the run: its rows are below their cursor values.
-
-    Also where it has not written yet, and so has no transaction id, when the run looks.
-    """
-    await engine.source(TABLE, "INSERT INTO t VALUES (1, 'first')")
-    await asyncio.sleep(0.2)
-    await engine.run_one(table)
-    async with connected(engine.dsn) as late:
-        transaction = late.transaction()
-        await transaction.start()
-        await late.fetchval("SELECT now()")
-        if writes_before:
-            await late.execute("INSERT INTO t VALUES (2, 'late')")
-        await engine.source("INSERT INTO t VALUES (3, 'soon')")
-        await asyncio.sleep(0.2)
-        receipt = await engine.run_one(table)
-        if not writes_before:
-            await late.execute("INSERT INTO t VALUES (2, 'late')")
-        await transaction.commit()
-    assert receipt.lag_seconds > 0.1
-    assert any("past what is known to be complete" in note for note in receipt.notes)
-    await asyncio.sleep(0.2)
-    await engine.run_one(table)
-    await equal(engine)
-
-
-async def test_f01_a_late_commit_is_seen_while_reading_from_the_standby(engine, postgres, standby, replayed):
-    """The standby's own pg_stat_activity shows no writers: the primary is asked."""
-    await engine.source(TABLE, "INSERT INTO t VALUES (1, 'first')")
-    await replayed()
-    primary, engine.dsn = engine.dsn, engine.dsn.replace(f":{postgres.port}", f":{standby.port}")
-    source = {"primary_dsn": primary}
-    await asyncio.sleep(0.2)
-    await engine.run_one(MERGE, source=source)
-    async with connected(primary) as late:
-        transaction = late.transaction()
-        await transaction.start()
-        await late.execute("INSERT INTO t VALUES (2, 'late')")
-        async with connected(primary) as other:
-            await other.execute("INSERT INTO t VALUES (3, 'soon')")
-        await engine.run_one(MERGE, source=source)
-        assert engine.target(ROWS) == [(1, "first"), (3, "soon")]
-        await transaction.commit()
-    await engine.run_one(MERGE, source=source)
-    assert engine.target(ROWS) == [(1, "first"), (2, "late"), (3, "soon")]
-
-
-async def test_f01_a_standby_without_its_primary_needs_a_fixed_lag(engine, postgres, standby, replayed):
-    await engine.source(TABLE, "INSERT INTO t VALUES (1, 'first')")
-    await replayed()
-    engine.dsn = engine.dsn.replace(f":{postgres.port}", f":{standby.port}")
-    with pytest.raises(Exception, match=r"source\.primary_dsn .* or cursor_lag_s"):
-        await engine.run(MERGE)
-    await engine.run_one({**MERGE, "cursor_lag_s": 5})
-    assert engine.target(ROWS) == [(1, "first")]
-
-
-async def test_f01_a_role_that_cannot_see_others_transactions_is_refused(engine, postgres):
-    """NULL xact_start is not the same as no writers."""
-    role = f"reader_{engine.database.lower()}"
-    await engine.source(TABLE, "INSERT INTO t VALUES (1, 'x')", f"CREATE ROLE {role} LOGIN PASSWORD 'secret'",
-                        f"GRANT SELECT ON t TO {role}")  # fmt: skip
-    engine.dsn = engine.dsn.replace("postgres@", f"{role}:secret@")
-    with pytest.raises(Exception, match="GRANT pg_read_all_stats"):
-        await engine.run(MERGE)
-    await engine.run_one({**MERGE, "cursor_lag_s": 1})
-
-
-async def test_f01_a_lag_comes_on_top_of_what_open_transactions_ask(engine):
-    """It is for clocks that are not the source's own, and looks away from nothing."""
-    await engine.source(TABLE, "INSERT INTO t VALUES (1, 'first')")
-    table = {**APPEND, "cursor_lag_s": 0.2}
-    await asyncio.sleep(0.5)
-    await engine.run_one(table)
-    async with connected(engine.dsn) as late:
-        transaction = late.transaction()
-        await transaction.start()
-        await late.execute("INSERT INTO t VALUES (2, 'late')")
-        await engine.source("INSERT INTO t VALUES (3, 'soon')")
-        await asyncio.sleep(1)
-        await engine.run_one(table)
-        await transaction.commit()
-    await asyncio.sleep(0.5)
-    await engine.run_one(table)
-    await equal(engine)
-
-
-async def test_f01_a_prepared_transaction_holds_the_watermark(engine):
-    """pg_prepared_xacts tells when it was prepared, which is later than the now() of its rows."""
-    await engine.source(TABLE, "INSERT INTO t VALUES (1, 'first')")
-    await asyncio.sleep(0.2)
-    first = await engine.run_one(MERGE)
-    async with connected(engine.dsn) as connection:
-        await connection.execute("BEGIN; INSERT INTO t VALUES (2, 'late'); PREPARE TRANSACTION 'two'")
-        await connection.execute("INSERT INTO t VALUES (3, 'soon')")
-        second = await engine.run_one(MERGE)
-        assert second.watermark == first.watermark
-        await connection.execute("COMMIT PREPARED 'two'")
-    await engine.run_one(MERGE)
-    await equal(engine)
-
-
-async def test_f01_a_number_as_cursor_waits_for_the_transactions_that_were_open(engine):
-    """A sequence hands out 2 before 3, and 3 commits first."""
-    await engine.source("CREATE TABLE t (id bigserial PRIMARY KEY, v text)", "INSERT INTO t (v) VALUES ('first')")
-    table = {"name": "public.t", "mode": "incremental", "cursor": "id", "publish": "append"}
-    await engine.run_one(table)
-    async with connected(engine.dsn) as late:
-        transaction = late.transaction()
-        await transaction.start()
-        await late.execute("INSERT INTO t (v) VALUES ('late')")
-        await engine.source("INSERT INTO t (v) VALUES ('soon')")
-        held = await engine.run_one(table)
-        assert held.rows_read == 0
-        await transaction.commit()
-    await engine.run_one(table)
-    await equal(engine)
-
-
-@pytest.mark.parametrize("column", ["timestamptz", "timestamp", "timestamp(0)", "date", "bigint"])
-@pytest.mark.parametrize("publish", ["merge", "append"])
-async def test_f02_ties_at_the_boundary_are_neither_lost_nor_read_for_ever(engine, column, publish):
-    """50,000 rows with one cursor value, read in many chunks; then more of the same value; then silence."""
-    stamp = "7" if column == "bigint" else f"(now() - interval '2 days')::{column}"
-    await engine.source(f"CREATE TABLE t (id int PRIMARY KEY, v text, c {column})",
-                        f"INSERT INTO t SELECT n, 'x', {stamp} FROM generate_series(1, 50000) AS n")  # fmt: skip
-    table = {"name": "public.t", "mode": "incremental", "cursor": "c", "publish": publish}
-    await engine.run_one(table, limits={"chunk_bytes": "256KiB"})
-    await equal(engine, "id")
-    await engine.source("INSERT INTO t SELECT n, 'y', c FROM t, generate_series(60001, 60010) AS n WHERE id = 1"
-                        if column == "date" and publish == "merge" else "SELECT 1")  # fmt: skip
-    await engine.run_one(table)
-    await equal(engine, "id")
-    again = await engine.run_one(table)
-    assert again.rows_read in ((0, 50_010) if column == "date" else (0,))
-    await equal(engine, "id")
-
-
-async def test_f02_the_watermark_keeps_its_microseconds_and_zone(engine):
-    await engine.source(TABLE, "INSERT INTO t VALUES (1, 'x', '2020-02-03 04:05:06.123456+03')")
-    receipt = await engine.run_one(MERGE)
-    assert receipt.watermark == "2020-02-03 01:05:06.123456+00"
-
-
-async def test_f03_rows_without_a_cursor_value_follow_the_policy(engine):
-    await engine.source(TABLE, "INSERT INTO t VALUES (1, 'a', now()), (2, 'b', NULL)")
-    receipt = await engine.run_one(MERGE)
-    assert any("1 rows have no value in the cursor column updated_at: loaded in each run" in n for n in receipt.notes)
-    await engine.source("UPDATE t SET v = 'b2' WHERE id = 2")
-    await engine.run_one(MERGE)
-    assert engine.target(ROWS) == [(1, "a"), (2, "b2")]
-    failed = (await engine.run({**MERGE, "null_cursor": "fail"}))["public.t"]
-    assert failed.status == "FAILED"
-    assert "null_cursor" in failed.error["message"]
-    await engine.source("INSERT INTO t VALUES (3, 'c', NULL)")
-    skipped = await engine.run_one({**MERGE, "null_cursor": "skip"})
-    assert any("left out" in note for note in skipped.notes)
-    assert engine.target(ROWS) == [(1, "a"), (2, "b2")]
-
-
-async def test_f03_a_row_from_the_future_does_not_carry_the_watermark_away(engine):
-    await engine.source(TABLE, "INSERT INTO t VALUES (1, 'a', '2020-01-01Z'), (2, 'future', '2099-01-01Z')")
-    first = await engine.run_one(MERGE)
-    assert first.watermark == "2020-01-01 00:00:00+00"
-    assert any("1 rows have a cursor past" in note for note in first.notes)
-    await engine.source("INSERT INTO t VALUES (3, 'today')")
-    await engine.run_one(MERGE)
-    await equal(engine)
 
 
 async def test_f23_duplicate_keys_in_a_window_resolve_to_the_newest(engine):
@@ -286,6 +111,20 @@ async def test_reconcile_deletes_what_is_gone_at_the_source(engine):
     assert engine.leftovers() == []
 
 
+async def test_reconcile_empties_the_target_only_if_that_is_allowed(engine):
+    """A source that lost its rows by accident, as by a TRUNCATE, does not take those of the target with it."""
+    table = {**MERGE, "deletes": "reconcile"}
+    await engine.source(TABLE, "INSERT INTO t SELECT n, 'x' FROM generate_series(1, 10) AS n")
+    await engine.run_one(table)
+    await engine.source("TRUNCATE t")
+    (refused,) = (await engine.run(table)).values()
+    assert (refused.status, refused.error["code"]) == ("FAILED", "gate")
+    assert "allow_empty" in refused.error["remedy"]
+    assert engine.target('SELECT COUNT(*) FROM {db}."SHOP"."T"') == [(10,)]
+    await engine.run_one({**table, "allow_empty": True})
+    await equal(engine)
+
+
 async def test_reconcile_marks_instead_where_a_column_is_named(engine):
     await engine.source(TABLE, "INSERT INTO t SELECT n, 'x' FROM generate_series(1, 10) AS n")
     table = {**MERGE, "deletes": "reconcile", "soft_column": "GONE_AT"}
@@ -297,7 +136,7 @@ async def test_reconcile_marks_instead_where_a_column_is_named(engine):
     assert engine.target('SELECT COUNT(*) FROM {db}."SHOP"."T"') == [(10,)]
 
 
-async def test_append_never_loads_a_row_twice_however_often_it_runs(engine):
+async def test_f22_append_never_loads_a_row_twice_however_often_it_runs(engine):
     await engine.source(TABLE, "INSERT INTO t SELECT n, 'x' FROM generate_series(1, 100) AS n")
     for batch in range(3):
         await asyncio.sleep(0.15)

@@ -28,7 +28,7 @@ async def test_one_column_of_nulls_keeps_its_rows(engine, type_name):
     assert engine.target('SELECT COUNT(*), COUNT("A") FROM {db}."SHOP"."T"') == [(50, 0)]
 
 
-async def test_one_column_of_empty_text_is_not_null(engine):
+async def test_f17_one_column_of_empty_text_is_not_null(engine):
     await engine.source("CREATE TABLE t (a text)", "INSERT INTO t VALUES (''), (NULL), (E'\\n'), ('\"')")
     await engine.run_one({"name": "public.t"})
     assert set(engine.target('SELECT "A" FROM {db}."SHOP"."T"')) == {("",), ("\n",), ('"',), (None,)}
@@ -53,7 +53,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:20])
-async def test_every_identifier_that_postgresql_allows(engine, name):
+async def test_f19_every_identifier_that_postgresql_allows(engine, name):
     """F19: as schema, table and column, exactly."""
     quoted = '"' + name.replace('"', '""') + '"'
     await engine.source(f"CREATE SCHEMA {quoted}", f"CREATE TABLE {quoted}.{quoted} ({quoted} int PRIMARY KEY, v text)",
@@ -66,14 +66,14 @@ async def test_every_identifier_that_postgresql_allows(engine, name):
     ) == [(1, "one")]
 
 
-async def test_columns_that_differ_only_by_case_are_refused_with_both_names(engine):
+async def test_f19_columns_that_differ_only_by_case_are_refused_with_both_names(engine):
     await engine.source('CREATE TABLE t (a int, "A" int)')
     receipt = (await engine.run({"name": "public.t"}))["public.t"]
     assert receipt.status == "FAILED"
     assert "exclude_columns" in receipt.error["message"]
 
 
-async def test_tables_of_two_schemas_that_collide_are_refused_with_the_remedy(engine):
+async def test_f19_tables_of_two_schemas_that_collide_are_refused_with_the_remedy(engine):
     await engine.source("CREATE SCHEMA other", "CREATE TABLE t (a int)", "CREATE TABLE other.t (a int)")
     with pytest.raises(Exception, match=r"would all be .T. in the target; set target_name"):
         await engine.run({"name": "public.*"}, {"name": "other.*"})
@@ -94,7 +94,7 @@ async def test_dropped_columns_and_rewritten_tables_arrive_as_they_are_now(engin
     assert engine.target('SELECT * FROM {db}."SHOP"."T"') == [(1, "y", 5)]
 
 
-async def test_domains_over_domains_and_arrays_of_composites(engine):
+async def test_f18_domains_over_domains_and_arrays_of_composites(engine):
     await engine.source(
         "CREATE DOMAIN positive AS numeric(10,2) CHECK (VALUE > 0)", "CREATE DOMAIN price AS positive",
         "CREATE TYPE item AS (sku text, price price, at timestamptz)", "CREATE DOMAIN items AS item[]",
@@ -110,7 +110,7 @@ async def test_domains_over_domains_and_arrays_of_composites(engine):
     assert (rows[1][0], json.loads(rows[1][1]), rows[1][2]) == (None, [], None)
 
 
-async def test_the_system_s_own_tables_arrive(engine):
+async def test_f18_the_system_s_own_tables_arrive(engine):
     """pg_catalog has types that no user would choose; whatever is not refused by name arrives row for row."""
     names = ["pg_class", "pg_type", "pg_proc", "pg_rewrite", "pg_index", "pg_aggregate", "pg_constraint"]
     copies = [f"CREATE TABLE {name[3:]}_copy AS SELECT * FROM pg_catalog.{name}" for name in names]
@@ -135,7 +135,7 @@ async def test_five_thousand_tables_are_planned_in_seconds(engine):
     assert seconds < 60, "it takes 1.4 s on 2 cores"
 
 
-async def test_bounds_of_arrays_inside_other_values_are_not_lost_silently(engine):
+async def test_f18_bounds_of_arrays_inside_other_values_are_not_lost_silently(engine):
     await engine.source("CREATE TYPE holder AS (a int[])", "CREATE DOMAIN list AS int[]",
                         "CREATE TABLE t (h holder, hs holder[], l list[])",
                         "INSERT INTO t VALUES (ROW('{1,2}'), ARRAY[ROW('{{3},{4}}')::holder], "

@@ -34,7 +34,7 @@ async def test_duplicate_keys_are_refused_by_column_and_saved_by_policy(engine):
     receipt = (await engine.run({"name": "public.t"}))["public.t"]
     assert "column doc: 1 values have no exact form as VARIANT (duplicate)" in receipt.error["message"]
     receipt = await engine.run_one({"name": "public.t", "on_loss": "text"})
-    assert receipt.losses == [{"column": "doc", "reason": "duplicate", "policy": "text", "rows": 1}]
+    assert receipt.losses == [{"column": "doc", "reason": "duplicate", "policy": "text", "rows": 1, "keys": []}]
     assert set(engine.target('SELECT TO_JSON("DOC"), "DOC__PG_TEXT" FROM {db}."SHOP"."T"')) == {
         ("[1]", None), (None, '{"a": 1, "a": 2}'),
     }  # fmt: skip

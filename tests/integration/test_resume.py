@@ -86,7 +86,7 @@ async def test_a_run_that_has_too_little_time_is_partial_and_the_next_ones_go_on
     {"mode": "incremental", "cursor": "at"},
     {"mode": "incremental", "cursor": "at", "publish": "append"},
 ], ids=["full", "merge", "append"])  # fmt: skip
-async def test_what_changed_between_two_snapshots_is_read_again(engine, table, options):
+async def test_f05_what_changed_between_two_snapshots_is_read_again(engine, table, options):
     table |= options
     assert (await limited(engine, table, chunks(30))).status == "PARTIAL"
     await change(engine, 1)
@@ -122,7 +122,7 @@ async def test_without_a_key_all_is_read_again_where_something_changed(engine, t
 
 
 @pytest.mark.parametrize("statement", ["VACUUM FULL t", "ALTER TABLE t ADD COLUMN n int", "CLUSTER t USING t_pkey"])
-async def test_a_table_that_was_rewritten_or_altered_is_begun_anew(engine, table, statement):
+async def test_f25_a_table_that_was_rewritten_or_altered_is_begun_anew(engine, table, statement):
     first = await limited(engine, table, chunks(40))
     await engine.source(statement)
     last = await limited(engine, table, chunks(1000))
@@ -146,7 +146,7 @@ async def test_rows_that_an_open_transaction_wrote_are_read_once_it_has_committe
     assert target_rows(engine) == await source_rows(engine)
 
 
-async def test_the_next_function_joins_the_snapshot_while_the_one_before_still_holds_it(engine, table):
+async def test_f05_the_next_function_joins_the_snapshot_while_the_one_before_still_holds_it(engine, table):
     """So what is written meanwhile does not show, however many functions it takes."""
     config = engine.config(table, limits=LIMITS)
     before = await source_rows(engine)
@@ -193,7 +193,7 @@ async def test_an_older_run_that_was_published_in_between_is_not_gone_on_with(en
     assert target_rows(engine) == await source_rows(engine)
 
 
-async def test_a_run_ends_before_its_time_is_over(engine, table):
+async def test_f24_a_run_ends_before_its_time_is_over(engine, table):
     """Whatever the time: what it had by then is loaded, and nothing runs on."""
     seed = random.randrange(10**6)
     times = random.Random(seed)

@@ -15,7 +15,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("reader", ["copy", "cursor"])
-async def test_hostile_settings_of_a_role_and_a_database_change_nothing(engine, reader):
+async def test_f07_hostile_settings_of_a_role_and_a_database_change_nothing(engine, reader):
     role = f"r_{engine.database.lower()}"
     name = engine.dsn.rpartition("/")[2]
     await engine.source(

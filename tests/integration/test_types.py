@@ -209,7 +209,7 @@ async def test_a_value_is_staged_in_the_form_that_the_target_reads(connection, t
 
 
 @pytest.mark.parametrize("type_name", NOT_LOST)
-async def test_what_only_looks_lost_arrives(connection, type_name):
+async def test_f16_what_only_looks_lost_arrives(connection, type_name):
     name = await filled(connection, type_name, NOT_LOST[type_name])
     fields, rows = await column(connection, name, "error")
     assert None not in rows[:-1]
@@ -254,7 +254,7 @@ async def test_what_the_target_refuses_is_left_to_it(connection, type_name, valu
 
 
 @pytest.mark.parametrize("type_name", ["numeric", "numeric(60,40)", "numeric(38,38)", "numeric(36,-5)"])
-async def test_a_numeric_is_measured(connection, type_name):
+async def test_f14_a_numeric_is_measured(connection, type_name):
     values = {"numeric": ["12345.6700", "-0.5"], "numeric(60,40)": ["1.25"]}.get(type_name, ["0"])
     name = await filled(connection, type_name, values)
     plan = await mapped(connection, name)
@@ -267,14 +267,14 @@ async def test_a_numeric_is_measured(connection, type_name):
 
 
 @pytest.mark.parametrize("values", [["1" + "0" * 38], ["0." + "1" * 38], ["1" * 20, "0." + "1" * 19]])
-async def test_a_numeric_too_wide_for_a_number_stays_text(connection, values):
+async def test_f14_a_numeric_too_wide_for_a_number_stays_text(connection, values):
     name = await filled(connection, "numeric", [*values, "NaN"])
     plan = await mapped(connection, name)
     assert plan.fields[0].target_type == "VARCHAR(134217728)"
     assert await staged(connection, name, plan.fields) == [[value] for value in [*values, "NaN", None]]
 
 
-async def test_special_values_among_measured_ones_follow_the_policy(connection):
+async def test_f14_special_values_among_measured_ones_follow_the_policy(connection):
     name = await filled(connection, "numeric", ["1.5", "NaN", "Infinity", "-Infinity"])
     with pytest.raises(RefusedError, match=r"'c': 3 values are NaN or infinite.*nan.*\"VARCHAR\""):
         await mapped(connection, name)
@@ -285,7 +285,7 @@ async def test_special_values_among_measured_ones_follow_the_policy(connection):
     assert await lost(connection, name, fields[0]) == {"nan": 3}
 
 
-async def test_a_numeric_that_outgrew_its_measure_raises(connection):
+async def test_f14_a_numeric_that_outgrew_its_measure_raises(connection):
     """The target would round what is over its scale, silently."""
     name = await filled(connection, "numeric", ["1.5"])
     plan = await mapped(connection, name)
@@ -299,7 +299,7 @@ async def test_an_empty_numeric_column_is_whole(connection):
     assert (await mapped(connection, name)).fields[0].target_type == "NUMBER(38,0)"
 
 
-async def test_duplicate_keys_are_counted(connection):
+async def test_f16_duplicate_keys_are_counted(connection):
     twice = ['{"a": 1, "a": 2}', r'[{"b": {"\u0061": 1, "a": "x:y"}}]', r'{"\\": ":", "\\": "\":"}']
     once = ['{"a": 1, "b": {"a": 2}}', r'{"a\"": 1, "a": ":"}', "[]"]
     broken = [r'"\u0000"', r'"\ud83d"', "1e999999", '{"a":' + "9" * 200_000 + "}"]  # no jsonb can be made of them
@@ -318,4 +318,5 @@ async def test_text_by_choice_is_what_psql_prints(connection):
         name = await filled(connection, type_name, [value])
         plan = await mapped(connection, name, {"c": ColumnPolicy(type="VARCHAR")})
         assert await staged(connection, name, plan.fields) == await printed(connection, name)
-        assert plan.fields[0].losses == ()
+        assert [loss.reason for loss in plan.fields[0].losses] == ["size"]
+        assert await lost(connection, name, plan.fields[0]) == {}

@@ -14,7 +14,7 @@ async def connection(postgres):
         yield connection
 
 
-async def test_a_domain_is_its_base(connection):
+async def test_f18_a_domain_is_its_base(connection):
     """Over a domain, an array, a composite, with a modifier of its own; its CHECK is the source's business."""
     await connection.execute(
         "CREATE TYPE pg_temp.pair AS (a int, b text); CREATE DOMAIN pg_temp.price AS numeric(10,2) CHECK (VALUE >= 0);"
@@ -37,7 +37,7 @@ async def test_a_domain_is_its_base(connection):
     assert (await staged(connection, "pg_temp.domains", nulled.fields))[0][:3] == [None] * 3
 
 
-async def test_a_composite_is_an_object_with_the_losses_of_what_is_in_it(connection):
+async def test_f18_a_composite_is_an_object_with_the_losses_of_what_is_in_it(connection):
     await connection.execute("CREATE TYPE pg_temp.box_of AS (j json, n numeric, t text)")
     name = await filled(connection, "pg_temp.box_of", ['("{""a"": 1}",1.5,x)', "(,,)"])
     fields, rows = await column(connection, name)
@@ -48,7 +48,7 @@ async def test_a_composite_is_an_object_with_the_losses_of_what_is_in_it(connect
     assert (await column(connection, name, "null"))[1] == [rows[1], None, None]  # the updated row is now the last
 
 
-async def test_an_enum_is_its_label(connection):
+async def test_f18_an_enum_is_its_label(connection):
     await connection.execute("CREATE TYPE pg_temp.mood AS ENUM ('', 'so so', 'ok,\"')")
     name = await filled(connection, "pg_temp.mood", ["", "so so", 'ok,"'])
     fields, rows = await column(connection, name)
@@ -56,7 +56,7 @@ async def test_an_enum_is_its_label(connection):
     assert rows == ["", "so so", 'ok,"', None]
 
 
-async def test_a_type_that_nobody_knows_is_text(connection):
+async def test_f18_a_type_that_nobody_knows_is_text(connection):
     await connection.execute(
         "CREATE TYPE pg_temp.odd;"
         "CREATE FUNCTION pg_temp.odd_in(cstring) RETURNS pg_temp.odd LANGUAGE internal IMMUTABLE STRICT AS 'textin';"
@@ -69,7 +69,7 @@ async def test_a_type_that_nobody_knows_is_text(connection):
     assert await staged(connection, "pg_temp.odds", plan.fields) == [["é", '["x",null]']]
 
 
-async def test_a_vector_is_an_array_of_its_text(connection):
+async def test_f18_a_vector_is_an_array_of_its_text(connection):
     """The type of pgvector by name, so that the test needs no extension."""
     await connection.execute(
         "CREATE TYPE pg_temp.vector;"
@@ -88,7 +88,7 @@ async def test_a_vector_is_an_array_of_its_text(connection):
     ("citext", "MiXed", "VARCHAR(134217728)", "MiXed"),
     ("ltree", "a.b.c", "VARCHAR(134217728)", "a.b.c"),
 ])  # fmt: skip
-async def test_a_type_of_an_extension(database, extension, value, target, form):
+async def test_f18_a_type_of_an_extension(database, extension, value, target, form):
     async with reading(database) as connection:
         if not await connection.fetchval("SELECT count(*) FROM pg_available_extensions WHERE name = $1", extension):
             pytest.skip(f"this server has no {extension}")

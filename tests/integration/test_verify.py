@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from engine import gates
 from engine.repair import repair
 from engine.verify import verify
 from engine.wiring import parts
@@ -165,3 +166,60 @@ async def test_a_table_that_is_being_run_is_not_repaired(copied):
         (refused,) = await repair(config, [])
         await made.state.release(lease)
     assert "somebody" in refused.error
+
+
+@pytest.mark.parametrize("was", ["NUMBER(12,2)", "NUMBER(38,9)"])
+async def test_a_number_is_compared_with_all_the_decimals_that_its_column_has(engine, was):
+    """A column that was made with more decimals than the source's type has keeps them, and damage can hide there."""
+    table = {"name": "public.t", "verify": "checksum"}
+    await engine.source("CREATE TABLE t (id int PRIMARY KEY, n int, m numeric(10,2))",
+                        "INSERT INTO t SELECT n, -n, n / 4.0 FROM generate_series(1, 100) n")  # fmt: skip
+    await engine.run_one({**table, "columns": {"n": {"type": was}, "m": {"type": was}}})
+    await engine.run_one(table)
+    assert engine.target(f'SELECT TO_VARCHAR("N") FROM {T} WHERE "ID" = 7') != [("-7",)]
+    for level in ("checksum", "bisect"):
+        (clean,) = await verify(engine.config(table), [], level=level)
+        assert clean.ok
+    if was == "NUMBER(38,9)":
+        engine.target(f'UPDATE {T} SET "M" = "M" + 0.000000001 WHERE "ID" = 7')
+        (found,) = await verify(engine.config(table), [], level="bisect")
+        assert [(each.key, each.columns) for each in found.differences] == [({"id": "7"}, ("m",))]
+
+
+async def test_a_key_is_told_as_its_database_prints_it(engine):
+    """Text, a uuid and a moment, of rows of both sides; a key whose column keeps lossy values as text is one too."""
+    table = {"name": "public.t", "on_loss": "text"}
+    await engine.source("CREATE TABLE t (name text, u uuid, at timestamptz, v int, PRIMARY KEY (name, u, at))",
+                        "INSERT INTO t SELECT 'Ä ' || n, md5(n::text)::uuid, '2026-01-01Z', n "
+                        "FROM generate_series(1, 9) n")  # fmt: skip
+    await engine.run_one(table)
+    engine.target(f'UPDATE {T} SET "V" = 0 WHERE "V" = 3')
+    engine.target(f'UPDATE {T} SET "NAME" = \'B\' WHERE "V" = 4')
+    (found,) = await verify(engine.config(table), [], level="bisect")
+    told = {(each.kind, each.key["name"], each.key["u"], each.columns) for each in found.differences}
+    assert told == {
+        ("changed", "Ä 3", "eccbc87e-4b5c-e2fe-2830-8fd9f2a7baf3", ("v",)),
+        ("missing", "Ä 4", "a87ff679-a2f3-e71d-9181-a67b7542122c", ()),
+        ("extra", "B", "a87ff679-a2f3-e71d-9181-a67b7542122c", ()),
+    }
+    assert {each.key["at"] for each in found.differences if each.kind != "extra"} == {"2026-01-01 00:00:00+00"}
+
+
+async def test_the_gate_of_a_run_names_what_differs_and_in_which_chunk(engine, monkeypatch):
+    """As if the target changed what it loaded: a value of one row, in the second of the table's chunks."""
+    await engine.source("CREATE TABLE t (id int PRIMARY KEY, name text)",
+                        "INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(1, 3000) AS n")  # fmt: skip
+    count = gates._count
+
+    async def damaged(run, landing):
+        await run.shared.target.execute(f'UPDATE {landing} SET "NAME" = \'y\' WHERE "ID" = 2000', doing="test")
+        return await count(run, landing)
+
+    monkeypatch.setattr(gates, "_count", damaged)
+    limits = {"chunk_bytes": 1_000_000}
+    receipt = (await engine.run({"name": "public.t", "verify": "checksum"}, limits=limits))["public.t"]
+    assert receipt.error["code"] == "gate"
+    (chunk,) = receipt.verification["chunks"]
+    assert f"differ: 1 changed in name, of the chunks {chunk}" in receipt.error["message"]
+    assert receipt.verification["differing"] == {"changed": 1}
+    assert not engine.tables("SHOP")

@@ -125,7 +125,7 @@ async def test_a_lease_is_renewed_while_it_is_used(bao, dynamic, database, role)
     assert len(names) == 1
 
 
-async def test_a_lease_that_cannot_be_renewed_is_replaced_before_it_ends(bao, dynamic, database, role):
+async def test_f24_a_lease_that_cannot_be_renewed_is_replaced_before_it_ends(bao, dynamic, database, role):
     address = await granted(bao, dynamic, database, role, ttl_s=3, ttl_max_s=3)
     first = await whoami(address)
     await asyncio.sleep(2.2)

@@ -49,7 +49,7 @@ async def test_the_next_invocation_uses_the_session_with_the_tag_of_its_own_run(
     await kept.pool.close()
 
 
-async def test_a_session_that_ended_while_the_function_was_frozen_is_replaced(config, users, warehouse):
+async def test_f24_a_session_that_ended_while_the_function_was_frozen_is_replaced(config, users, warehouse):
     kept = KeptSessions()
     first, _ = await one_session(config, "run-1", kept)
     users.end_sessions(warehouse.endpoint.port)

@@ -55,7 +55,7 @@ async def test_a_chunk_that_fails_leaves_nothing_in_the_bucket_and_the_table_as_
     assert engine.target('SELECT COUNT(*) FROM {db}."SHOP"."T"') == [(30000,)]
 
 
-async def test_what_a_killed_run_left_in_the_bucket_is_swept_by_the_next(engine, bucket, borealis):
+async def test_f22_what_a_killed_run_left_in_the_bucket_is_swept_by_the_next(engine, bucket, borealis):
     await engine.source(f"CREATE TABLE t AS {LARGE}")
     config = engine.values(TABLE, stage=bucket.settings, limits={"readers": 1})
     process = borealis.start(config, "run")

@@ -77,7 +77,9 @@ def emitted(capsys, *arguments, **options) -> list[dict]:
 
 def test_a_tables_run_is_one_line_of_metrics_that_the_log_can_be_searched_for(capsys):
     prediction = {"happened": {"dollars": {"lambda": 9.0, "privatelink": 0.25, "warehouse": 0.5, "total": 9.75}}}
-    losses = [{"column": "v", "reason": "nan", "policy": "null", "rows": 3}]
+    losses = [
+        {"column": "v", "reason": "nan", "policy": policy, "rows": n} for policy, n in (("null", 3), ("error", 4))
+    ]
     (line,) = emitted(
         capsys,
         receipt(losses=losses, retries=2, lag_seconds=9.5, chunks_left=5, prediction=prediction),

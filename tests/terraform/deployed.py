@@ -75,6 +75,9 @@ def _resources(aws: Aws, rendered: Rendered, configuration: str) -> str:
         aws.client("sns").create_topic(Name=topic["name"])
     for group in rendered.all("aws_cloudwatch_log_group"):
         aws.client("logs").create_log_group(logGroupName=group["name"])
+    for key in (each for each in rendered.all("aws_kms_key") if each.name == "receipts"):
+        kind = {"KeySpec": key["customer_master_key_spec"], "KeyUsage": key["key_usage"]}
+        aws.client("kms").create_key(**kind, Tags=[{"TagKey": "_custom_id_", "TagValue": key["key_id"]}])
     for bucket in rendered.all("aws_s3_bucket"):
         aws.client("s3").create_bucket(Bucket=bucket["bucket"])
     for versioning in rendered.all("aws_s3_bucket_versioning"):

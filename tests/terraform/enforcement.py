@@ -74,6 +74,8 @@ def _resource(service: str, response: Any, told: str) -> str:
         return f"{arn}:{qualifier}" if qualifier else arn
     if service == "logs":
         return f"arn:aws:logs:{place}:log-group:{body['logGroupName']}:log-stream:{body['logStreamName']}"
+    if service == "kms":
+        return str(body["KeyId"])
     if "TableName" in body:
         return f"arn:aws:dynamodb:{place}:table/{body['TableName']}"
     if "QueueUrl" in body:

@@ -28,6 +28,7 @@ LINE_BYTES_S = 5e6
 SLOW_LINE_BYTES_S = 1.5e6
 SETTLE_S = 250
 INTEGRATION = "BOREALIS_S3"
+WHOLE = {"stage": {"storage_integration": INTEGRATION}, "sign_receipts": True}
 UNSEEN = {
     ("", "s3:AbortMultipartUpload"): "of a file that fails half way; tests/stage/test_rights.py needs it",
     ("", "rds-db:connect"): "of a login at Aurora, which is no request to AWS; tests/secrets/test_rds.py",
@@ -66,7 +67,7 @@ class Ran:
 @pytest.fixture(scope="module")
 def whole(root, every) -> Rendered:
     """Prod with everything that is optional; the others are planned by now, for later nobody unknown may ask AWS."""
-    return root.render("prod", stage={"storage_integration": INTEGRATION})
+    return root.render("prod", **WHOLE)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,9 @@ def succeeded(ran: Ran, answer: Answer) -> None:
 def test_health_looks_at_everything(ran):
     answer = ran.invoke("health", deep=True)
     assert [each for each in answer.payload["checks"] if not each["ok"]] == []
+    answer = ran.invoke("health", cloud=True)
+    faults = [each["name"] for each in answer.payload["findings"] if each["level"] == "fault"]
+    assert faults == ["target: warehouse"]  # the embedded one computes without
 
 
 def test_a_schedule_that_does_not_fit_fans_out_and_the_snapshot_passes_on(ran):
@@ -158,7 +162,7 @@ def test_every_function_may_do_what_it_does_and_nothing_else(ran, prod, function
     rendered = ran.rendered if stage == "a stage of ours" else prod
     (made,) = [each for each in functions(rendered) if each["function_name"] == ran.name(function)]
     having = rights_of(rendered, role_of(rendered, made))
-    absent = set(_buckets(ran.rendered)) - set(_buckets(rendered))
+    absent = _own(ran.rendered) - _own(rendered)
     calls = [
         each for each in ran.calls if each.role == ran.name(function) and not each.resource.startswith(tuple(absent))
     ]
@@ -181,15 +185,14 @@ def test_every_function_may_do_what_it_does_and_nothing_else(ran, prod, function
 def test_a_wrong_right_is_seen(ran, changed, old, new, says):
     """By what the functions called, held against the policy that Terraform then renders."""
     broken(changed, Fault("roles.tf", old, new, "", ""))
-    having = rights_of(
-        changed.render("prod", like=ran.rendered, stage={"storage_integration": INTEGRATION}), ran.name("scheduled")
-    )
+    having = rights_of(changed.render("prod", like=ran.rendered, **WHOLE), ran.name("scheduled"))
     calls = [each for each in ran.calls if each.role == ran.name("scheduled")]
     assert says in "\n".join([*missing(having, calls), *needless(having, calls)])
 
 
-def _buckets(rendered: Rendered) -> list[str]:
-    return [each["arn"] for each in rendered.all("aws_s3_bucket")]
+def _own(rendered: Rendered) -> set[str]:
+    """ARNs of what only some environments have."""
+    return {each["arn"] for kind in ("aws_s3_bucket", "aws_kms_key") for each in rendered.all(kind)}
 
 
 def test_the_state_machine_may_do_what_it_does_and_nothing_else(ran):

@@ -23,6 +23,7 @@ from engine.classification import (
 from engine.errors import AwsError, BorealisError
 from engine.secrets.refusals import _BY_KIND, _LOGIN_WORDS
 from engine.source.connection import translate as source_translate
+from engine.target import session
 from engine.target.session import translate as target_translate
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -123,10 +124,12 @@ def test_what_the_source_s_driver_raises_is_classified(error, retryable, remedy)
     [
         (driver.OperationalError(msg="Could not connect after 2 attempts", errno=250001), True, "PrivateLink DNS"),
         (driver.ProgrammingError(msg="Incorrect username or password", errno=390100), False, "target.user"),
+        (driver.ProgrammingError(msg="Session no longer exists", errno=390104), True, "run again"),
+        (driver.InternalError(msg="Invalid Snowflake response", errno=6), True, "network path"),
         (driver.ProgrammingError(msg="waiters", errno=625), True, "run again later"),
         (driver.ProgrammingError(msg="timeout of 5 second(s)", errno=630), False, "statement_timeout_s"),
         (driver.ProgrammingError(msg="syntax error", errno=1003), False, ""),
-        (driver.OperationalError(msg="timed out", errno=251011), True, ""),
+        (driver.OperationalError(msg="timed out", errno=251011), True, "run again"),
         (driver.OperationalError(msg="upload", errno=253003), True, "bucket"),
         (driver.Error(msg="HTTP 503", errno=290503), True, ""),
         (driver.Error(msg="HTTP 429", errno=290429), True, ""),
@@ -143,10 +146,18 @@ def test_what_the_target_s_driver_raises_is_classified(error, retryable, remedy)
     assert remedy in told.remedy
 
 
-def test_a_refused_login_is_not_taken_for_a_target_out_of_reach():
+def test_a_refused_login_is_not_taken_for_a_target_out_of_reach(monkeypatch):
     """Connector 4 tells both as 250001, the refusal as a plain DatabaseError: four tries would lock the user."""
+    monkeypatch.setattr(session, "_MAJOR", 4)
     told = target_translate(driver.DatabaseError(msg="Incorrect username or password", errno=250001), "cannot log in")
     assert (told.retryable, told.errno) == (False, 390100)
+
+
+def test_a_login_whose_answer_was_cut_off_is_not_taken_for_a_refused_one(monkeypatch):
+    """Connector 5 tells it as 4 tells the refusal."""
+    monkeypatch.setattr(session, "_MAJOR", 5)
+    told = target_translate(driver.DatabaseError(msg="Invalid Snowflake response", errno=250001), "cannot log in")
+    assert (told.retryable, told.errno) == (True, 250001)
 
 
 @pytest.mark.filterwarnings("ignore:.*ForbiddenError:DeprecationWarning")

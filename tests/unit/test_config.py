@@ -230,7 +230,7 @@ def test_tables_of_a_wrong_shape_are_refused(tables):
     assert any(fault.startswith("tables") for fault in faults({**values(), "tables": tables}))
 
 
-def test_limits_that_cannot_fit_are_refused_with_the_sum():
+def test_f24_limits_that_cannot_fit_are_refused_with_the_sum():
     limits = {"readers": 4, "loaders": 2, "queue": 2, "file_bytes_max": "128MiB", "spool_bytes_max": "512MiB"}
     assert faults(values(limits=limits)) == [
         (

@@ -6,7 +6,7 @@ from time import monotonic
 import pytest
 
 from engine import deadline
-from engine.deadline import HANDOVER_S_MAX, RESERVE_S_MAX, RESERVE_S_MIN, Deadline
+from engine.deadline import Deadline
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_without_a_limit_nothing_ever_stops():
     assert never.statement_s(3600) == 3600
 
 
-@pytest.mark.parametrize(("limit_s", "reserve_s"), [(900, RESERVE_S_MAX), (100, 10), (5, RESERVE_S_MIN)])
+@pytest.mark.parametrize(("limit_s", "reserve_s"), [(900, 20), (100, 10), (5, 1)])
 def test_a_tenth_of_the_limit_is_kept_within_bounds(now, limit_s, reserve_s):
     assert Deadline.within(limit_s).reading_until == now[0] + limit_s - reserve_s
 
@@ -60,11 +60,11 @@ def test_time_is_over_where_reading_ends(now):
 
 
 def test_a_function_that_another_follows_keeps_time_for_it_to_join(now):
-    assert Deadline.within(None, 900, hands_over=True).reading_until == now[0] + 900 - RESERVE_S_MAX - HANDOVER_S_MAX
+    assert Deadline.within(None, 900, hands_over=True).reading_until == now[0] + 900 - 20 - 30
     assert Deadline.within(None, 40, hands_over=True).reading_until == now[0] + 40 - 4 - 10
     known = Deadline.within(None, 900, hands_over=True)
     known.handover_s = 3.0
-    assert known.reading_until == now[0] + 900 - RESERVE_S_MAX - 6
+    assert known.reading_until == now[0] + 900 - 20 - 6
 
 
 def test_a_function_that_shall_stop_early_holds_its_snapshot_until_it_is_killed(now):
@@ -83,6 +83,43 @@ def test_a_statement_lives_no_longer_than_the_function(now):
     assert limit.statement_s(20) == 20
     now[0] += 59.8
     assert limit.statement_s(3600) == 1
+
+
+def test_a_run_that_nobody_limits_hands_nothing_over():
+    """What a command line begins with; it knows no function, so its snapshot needs no successor."""
+    never = Deadline()
+    assert (never.is_set, never.hands_over, never.limit_s) == (False, False, math.inf)
+    assert never.alive_s() == math.inf
+    assert not Deadline.within(900).hands_over
+
+
+def test_the_last_loads_are_kept_of_the_time_until_the_next_function_joins(now):
+    limit = Deadline.within(None, 900, hands_over=True)
+    limit.was_loaded(7)
+    assert limit.reading_until == now[0] + 900 - 20 - 30 - 14
+
+
+def test_the_rate_is_of_all_that_was_read_and_a_chunk_must_end_before_the_end(now):
+    limit = Deadline.within(100)
+    limit.was_read(1000, seconds=40)
+    limit.was_read(3000, seconds=40)
+    assert limit.has_time_for(4499)
+    assert not limit.has_time_for(4500)
+
+
+def test_of_what_nothing_is_known_is_begun_until_reading_ends(now):
+    limit = Deadline.within(100)
+    now[0] += 89.5
+    assert limit.has_time_for(10**15)
+    now[0] += 0.5
+    assert not limit.has_time_for(0)
+
+
+def test_a_statement_may_take_the_reserve_too_and_a_second_more_where_nothing_is_left(now):
+    limit = Deadline.within(10, 900)
+    assert limit.statement_s(3600) == 30
+    now[0] += 10
+    assert limit.statement_s(3600) == 21
 
 
 def test_the_clock_is_the_one_of_the_event_loop():

@@ -14,9 +14,10 @@ PURE = [  # and config_*, which config is made of
     *"plan predict tuning sql ledger".split(),
 ]
 ADAPTERS = ["engine.source", "engine.target", "engine.state", "engine.secrets", "engine.stage"]
-FLOW = [f"engine.{name}" for name in "preflight pipeline publish kept rebase gates checksum replicate sweep".split()]
+STEPS = "preflight pipeline publish kept rebase gates checksum comparison losses reconcile replicate sweep"
+FLOW = [f"engine.{name}" for name in STEPS.split()]
 RUNS = ["engine.wiring", "engine.outset", "engine.runs", "engine.fanout", "engine.unfinished", "engine.inspection"]
-RUNS += ["engine.verify", "engine.repair", "engine.rollback", "engine.checking"]
+RUNS += ["engine.verify", "engine.repair", "engine.rollback", "engine.receipts", "engine.checking"]
 
 # Who may import a driver: an adapter is where it is translated, and the local parts are servers for it.
 DRIVERS = {

@@ -2,12 +2,14 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import dropwhile
 from pathlib import Path
 
+import botocore.session
 import pytest
 import typer
+from botocore import xform_name
 
 from engine import audit
 from engine.cli import app
@@ -17,6 +19,7 @@ from handlers import triggers
 ROOT = Path(__file__).parents[2]
 DOCS = {name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
         for name in ("runbook", "disaster-recovery", "security", "first-deployment")}  # fmt: skip
+PAGES = {page.stem: page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md"))}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TERRAFORM = {
     folder: "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / folder).glob("*.tf")))
@@ -40,9 +43,9 @@ def in_text(text: str) -> Iterator[list[str]]:
         yield shlex.split(code)
 
 
-def commands(program: str) -> list[tuple[str, list[str]]]:
+def commands(program: str, pages: Mapping[str, str] = DOCS) -> list[tuple[str, list[str]]]:
     found = []
-    for name, text in DOCS.items():
+    for name, text in pages.items():
         for words in [*shell_lines(text), *in_text(text)]:
             said = list(dropwhile(lambda word: re.fullmatch(r"[A-Z_0-9]+=.*", word), words))
             if said[:1] == [program]:
@@ -67,6 +70,29 @@ def test_what_terraform_is_given_is_there(document, words):
             :1
         ]:
             assert f'output "{name}"' in TERRAFORM[folder], name
+
+
+OF_THE_COMMAND_LINE = {"output", "query", "cli-binary-format", "region", "profile", "max-items", "cli-read-timeout"}
+COMPOSED = {"s3 mb", "s3 cp", "logs tail"}
+"""Commands that are no operation of a service."""
+
+
+@pytest.mark.parametrize(
+    ("document", "words"), [each for each in commands("aws", PAGES) if " ".join(each[1][:2]) not in COMPOSED]
+)
+def test_a_call_of_aws_has_what_the_service_takes_and_asks_for(document, words):
+    service = botocore.session.get_session().get_service_model(words[0].removesuffix("api"))  # s3api is the service s3
+    operation = {xform_name(name, "-"): name for name in service.operation_names}[words[1]]
+    shape = service.operation_model(operation).input_shape
+    options = {word.removeprefix("--") for word in words if word.startswith("--")} - OF_THE_COMMAND_LINE
+    if operation == "PublishLayerVersion":  # the command line makes one of the other
+        options = {"content" if option == "zip-file" else option for option in options}
+    assert {option.removeprefix("no-") for option in options} <= {xform_name(name, "-") for name in shape.members}
+    assert {xform_name(name, "-") for name in shape.required_members} <= options
+
+
+def test_there_are_such_calls():
+    assert len(commands("aws", PAGES)) > 15
 
 
 @pytest.mark.parametrize("document", DOCS)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import inf
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import RefusedError
@@ -38,19 +38,6 @@ def column(name: str, type_name: str, *, typmod: int = -1, base: TypeRef | None 
 
 def field(target: str, target_type: str) -> Field:
     return Field(target.lower(), target, target_type, f'"{target.lower()}"', quoted=False)
-
-
-@given(st.lists(st.integers(0, 500), min_size=1, max_size=5), st.integers(PAGE_BYTES // 4, 64 * PAGE_BYTES))
-def test_chunks_cover_each_page_of_each_leaf_once_and_the_last_is_open(pages, size):
-    source = table(*map(leaf, pages))
-    chunks = split(source, size)
-    assert sorted(chunk.id for chunk in chunks) == list(range(1, len(chunks) + 1))
-    for index, count in enumerate(pages):
-        ranges = sorted(((c.first or (0, 0)), c.end) for c in chunks if c.leaf == index)
-        assert ranges[0][0] == (0, 0)
-        assert ranges[-1][1] is None
-        assert all(end == start for (_, end), (start, _) in itertools.pairwise(ranges))
-        assert all(start < (max(count, 1), 0) for start, _ in ranges)
 
 
 def test_the_biggest_chunk_is_read_first():
@@ -170,6 +157,21 @@ def test_more_groups_than_chunks_leave_some_empty():
     assert sorted(len(group[0]) for group in assign([plan], 3)) == [0, 0, 1]
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 500), min_size=1, max_size=5), st.integers(PAGE_BYTES // 4, 64 * PAGE_BYTES))
+def test_chunks_cover_each_page_of_each_leaf_once_and_the_last_is_open(pages, size):
+    source = table(*map(leaf, pages))
+    chunks = split(source, size)
+    assert sorted(chunk.id for chunk in chunks) == list(range(1, len(chunks) + 1))
+    for index, count in enumerate(pages):
+        ranges = sorted(((c.first or (0, 0)), c.end) for c in chunks if c.leaf == index)
+        assert ranges[0][0] == (0, 0)
+        assert ranges[-1][1] is None
+        assert all(end == start for (_, end), (start, _) in itertools.pairwise(ranges))
+        assert all(start < (max(count, 1), 0) for start, _ in ranges)
+
+
+@settings(deadline=None)
 @given(
     pages=st.integers(1, 3000), size=st.integers(8192, 2**26), bytes_max=st.integers(64 * 1024, 2**24) | st.just(inf)
 )

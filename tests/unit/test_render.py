@@ -6,9 +6,9 @@ import json
 import pytest
 
 from engine import failures, render
+from engine.comparison import Difference, VerifyResult
 from engine.errors import ConfigError, RefusedError, TargetError
 from engine.model import Receipt
-from engine.verify import Difference, VerifyResult
 
 
 class Terminal(io.StringIO):

@@ -3,6 +3,9 @@
 import csv
 import gzip
 import io
+import subprocess
+import sys
+from hashlib import sha256
 from pathlib import Path
 
 import anyio
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from engine.errors import BorealisError
 from engine.model import StagedFile
 from engine.spool import BLOCK_BYTES, LossPossibleError, SpoolSettings, spool
-from engine.stage.disk import DiskSinks
+from engine.stage.disk import DiskSinks, spool_directory
 from engine.tasks import Unwrapped
 
 VALUES = st.one_of(st.none(), st.text(alphabet='a"\n\r,\\', max_size=12))
@@ -39,6 +42,7 @@ async def spooled(directory: Path, pieces: list[bytes], **changes: object) -> li
             await writer.write(piece)
     contents = [file.path.read_bytes() for file in files]
     assert [len(content) for content in contents] == [file.file_bytes for file in files]
+    assert [sha256(content).hexdigest() for content in contents] == [file.sha256 for file in files]
     for file in files:
         file.path.unlink()
     return contents
@@ -104,7 +108,7 @@ async def test_a_failed_chunk_leaves_no_file_and_gives_its_place_back(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full is a thing of Linux")
-async def test_a_full_disk_names_the_directory_and_the_setting(tmp_path):
+async def test_f24_a_full_disk_names_the_directory_and_the_setting(tmp_path):
     (tmp_path / "c1_1.csv.gz").symlink_to("/dev/full")
 
     async def ready(file: StagedFile) -> None:
@@ -114,6 +118,24 @@ async def test_a_full_disk_names_the_directory_and_the_setting(tmp_path):
         async with spool(SpoolSettings(DiskSinks(tmp_path), 2**30), anyio.Semaphore(1), 1, "c1", ready) as writer:
             await writer.write(b"x\n" * BLOCK_BYTES)
     assert caught.value.code == "disk"
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from engine.stage.disk import spool_directory
+with spool_directory(pathlib.Path(sys.argv[1])) as directory:
+    (directory / "c1_1.csv.gz").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next_run_and_what_a_live_one_has_stays(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
+    (left,) = tmp_path.iterdir()
+    with spool_directory(tmp_path) as first, spool_directory(tmp_path) as second:
+        assert not left.exists()
+        assert sorted(tmp_path.iterdir()) == sorted([first, second])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("before", [BLOCK_BYTES - 39, BLOCK_BYTES - 20, BLOCK_BYTES - 1, BLOCK_BYTES, 100])

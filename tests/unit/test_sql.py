@@ -1,13 +1,15 @@
 """Whole statements, as they are sent."""
 
+import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from engine.model import Chunk, Column, Field, Leaf, Loss, Table, TypeRef
 from engine.plan import Complete, Cursor, Evolution, TablePlan, Window
-from engine.sql import source, target
-from engine.sql.target import MergeOptions, Names
+from engine.sql import difference, marks, source, target
+from engine.sql.target import Names
 
 INT = TypeRef(23, "pg_catalog", "int4", "b")
 STAMP = Cursor("at", "timestamptz")
@@ -17,8 +19,6 @@ ID = Field(
     "id", "ID", "NUMBER(10,0)", '"id"', quoted=False, canonical_source='"id"::text', canonical_target='TO_VARCHAR("ID")'
 )
 TEXT = Field("v", "V", "VARCHAR(134217728)", '"v"', quoted=True, losses=(Loss("size", "(length(v) > 9)"),))
-JSON = Field("j", "J", "VARIANT", '"j"', quoted=True, load="PARSE_JSON({})")
-NAMES = Names("DB", "SHOP", "BOREALIS")
 WHOLE = Chunk(1, 0, None, None, 0)
 
 
@@ -46,6 +46,8 @@ def test_a_chunk_is_a_range_of_one_leaf_only():
             Window(DAY, "2019", "2020", bounded=False, nulls=False),
             ["\"d\" >= '2019'::date"],
         ),
+        (Window(DAY, "2019", "2020", bounded=True, nulls=False), ["\"d\" > '2019'::date", "\"d\" <= '2020'::date"]),
+        (None, []),
     ],
 )
 def test_a_window_reads_what_lies_after_the_watermark(window, conditions):
@@ -69,6 +71,11 @@ def test_a_window_reads_what_lies_after_the_watermark(window, conditions):
             True,
             "\"d\" < (('H'::timestamptz - make_interval(secs => 2)) AT TIME ZONE 'UTC')::date",
         ),
+        (
+            DAY,
+            False,
+            "\"d\" <= (('H'::timestamptz - make_interval(secs => 2)) AT TIME ZONE 'UTC')::date",
+        ),
     ],
 )
 def test_what_is_complete_lies_below_the_horizon(cursor, strict, condition):
@@ -79,62 +86,7 @@ def test_a_number_is_complete_up_to_what_was_read_before():
     cursor = Cursor("n", "int8", number=True)
     assert source.complete_condition(cursor, Complete("H", 0, "UTC", False, "41"), None) == "\"n\" <= '41'::int8"
     assert source.complete_condition(cursor, None, "7") == "\"n\" <= '7'::int8"
-
-
-def test_plain_fields_are_streamed_as_they_are_and_counted_by_copy():
-    assert source.copy_select((ID, TEXT), "FROM t") == 'SELECT "id" AS c1, "v" AS c2 FROM t'
-    assert source.quoted_columns((ID, TEXT)) == ["c2"]
-
-
-def test_one_lonely_field_and_fields_with_expressions_end_with_a_constant():
-    assert source.copy_select((ID,), "FROM t") == "SELECT \"id\" AS c1, '.'::text AS c2 FROM t"
-    assert source.copy_select((ID, JSON), "FROM t") == 'SELECT "id" AS c1, "j" AS c2, \'.\'::text AS c3 FROM t'
-
-
-def test_losses_are_counted_each_once_however_many_fields_carry_them():
-    assert source.count_losses((TEXT, TEXT), "FROM t") == "SELECT count(*) FILTER (WHERE (length(v) > 9)) FROM t"
-
-
-def test_a_file_is_put_compressed_under_its_own_name():
-    assert target.put(NAMES, "r/1", "/tmp/it's.csv.gz", "gzip") == (
-        "PUT 'file:///tmp/it''s.csv.gz' '@\"DB\".\"BOREALIS\".\"STAGE\"/r/1/' PARALLEL = 4"
-        " AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = GZIP OVERWRITE = TRUE"
-    )
-
-
-FORMAT = (
-    "(TYPE = CSV COMPRESSION = GZIP FIELD_DELIMITER = ',' RECORD_DELIMITER = '\\n' FIELD_OPTIONALLY_ENCLOSED_BY = '\"'"
-    " ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () EMPTY_FIELD_AS_NULL = TRUE TRIM_SPACE = FALSE"
-    " SKIP_BYTE_ORDER_MARK = FALSE REPLACE_INVALID_CHARACTERS = FALSE ERROR_ON_COLUMN_COUNT_MISMATCH = TRUE"
-    " BINARY_FORMAT = HEX DATE_FORMAT = 'YYYY-MM-DD' TIME_FORMAT = AUTO TIMESTAMP_FORMAT = AUTO ENCODING = 'UTF8')"
-)
-
-
-def test_copy_names_its_files_and_aborts_on_any_error():
-    statement = target.copy_into(
-        NAMES, NAMES.ours("L"), (ID, TEXT), "r/1", ["a.csv.gz", "b.csv.gz"], codec="gzip", force=False
-    )
-    assert statement == (
-        'COPY INTO "DB"."BOREALIS"."L" ("ID", "V") FROM @"DB"."BOREALIS"."STAGE"/r/1/'
-        f" FILES = ('a.csv.gz', 'b.csv.gz') FILE_FORMAT = {FORMAT} ON_ERROR = ABORT_STATEMENT PURGE = FALSE"
-        " FORCE = FALSE"
-    )
-
-
-def test_copy_with_expressions_checks_the_end_of_each_record():
-    statement = target.copy_into(NAMES, NAMES.ours("L"), (ID, JSON), "r/1", ["a.csv.gz"], codec="gzip", force=True)
-    assert (
-        "FROM (SELECT $1, PARSE_JSON(IFF($3 = '.', $2, 'the record ends too soon')) FROM "
-        '@"DB"."BOREALIS"."STAGE"/r/1/)' in statement
-    )
-    assert statement.endswith("PURGE = FALSE FORCE = TRUE")
-
-
-def test_the_only_chunk_of_a_table_is_noted_if_the_table_has_its_rows_and_no_others():
-    assert target.insert_ledger_counted(NAMES, NAMES.ours("L")) == (
-        'INSERT INTO "DB"."BOREALIS"."LEDGER" SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s,'
-        ' CURRENT_TIMESTAMP()::TIMESTAMP_NTZ(6) WHERE (SELECT COUNT(*) FROM "DB"."BOREALIS"."L") = %s'
-    )
+    assert source.complete_condition(cursor, None, None) == '"n" < "n"', "false, and NULL where there is no value"
 
 
 def plan(**changes: object) -> TablePlan:
@@ -156,8 +108,9 @@ def plan(**changes: object) -> TablePlan:
         target.forget_chunks(Names("50%off", "S", "B%d"), [1]),
         target.restamp_chunks(Names("50%off", "S", "B%d"), [1]),
         target.delete_ledger(Names("50%off", "S", "B%d")),
-        target.insert_watermark(Names("50%off", "S", "B%d")),
-        target.update_watermark(Names("50%off", "S", "B%d")),
+        marks.insert_watermark(Names("50%off", "S", "B%d")),
+        marks.update_watermark(Names("50%off", "S", "B%d")),
+        marks.forget_watermark(Names("50%off", "S", "B%d")),
     ],
     ids=lambda statement: statement[:30],
 )
@@ -167,26 +120,6 @@ def test_a_percent_sign_in_a_name_is_no_parameter(statement):
     assert "%%" not in bound
 
 
-def test_merge_takes_the_newest_row_of_each_key_and_searches_its_range_only():
-    assert target.merge(NAMES, plan(), "L", MergeOptions(key_range=("1", "9"))) == (
-        'MERGE INTO "DB"."SHOP"."T" t USING (SELECT "ID", "V" FROM "DB"."BOREALIS"."L"'
-        ' QUALIFY ROW_NUMBER() OVER (PARTITION BY "ID" ORDER BY "V" DESC NULLS LAST) = 1) s'
-        ' ON t."ID" = s."ID" AND t."ID" >= 1 AND t."ID" <= 9 WHEN MATCHED THEN UPDATE SET "V" = s."V"'
-        ' WHEN NOT MATCHED THEN INSERT ("ID", "V") VALUES (s."ID", s."V")'
-    )
-
-
-def test_merge_removes_what_the_source_marks_as_deleted():
-    statement = target.merge(NAMES, plan(), "L", MergeOptions(deleted=TEXT))
-    assert 'WHEN MATCHED AND s."V" IS NOT NULL THEN DELETE WHEN MATCHED THEN UPDATE' in statement
-    assert 'WHEN NOT MATCHED AND NOT (s."V" IS NOT NULL) THEN INSERT' in statement
-
-
-def test_a_table_of_keys_alone_is_merged_without_an_update():
-    window = Window(Cursor("id", "int4", number=True), "1", "2", bounded=False, nulls=False)
-    assert "WHEN MATCHED" not in target.merge(NAMES, plan(fields=(ID,), window=window), "L", MergeOptions())
-
-
 def test_the_plan_has_an_id_that_changes_with_what_it_does():
     assert plan().id == plan().id
     assert plan().id != plan(publish="append").id
@@ -194,29 +127,101 @@ def test_the_plan_has_an_id_that_changes_with_what_it_does():
     assert plan().id != plan(chunks=(Chunk(1, 0, (0, 0), None, 0),)).id
 
 
-def test_evolution_is_drop_add_and_widen():
-    evolution = Evolution(added=(TEXT,), widened=(ID,), retyped=(JSON,))
-    assert target.alter("t", evolution) == [
-        'ALTER TABLE t DROP COLUMN "J"',
-        'ALTER TABLE t ADD COLUMN "V" VARCHAR(134217728), "J" VARIANT',
-        'ALTER TABLE t ALTER COLUMN "ID" SET DATA TYPE NUMBER(10,0)',
-    ]
-
-
-def test_the_checksum_is_the_sum_of_the_low_60_bits_of_each_row_s_md5():
-    assert source.checksum((ID, TEXT), "FROM t") == (
-        "SELECT count(*), coalesce(sum(('x' || substr(md5((coalesce(\"id\"::text, '~'))), 18, 15))::bit(60)::bigint), "
-        "0)::numeric FROM t"
-    )
-    assert target.checksum("t", (ID, TEXT)) == (
-        "SELECT COUNT(*), COALESCE(SUM(BITAND("
-        "MD5_NUMBER_LOWER64(COALESCE(TO_VARCHAR(\"ID\"), '~')), "
-        "1152921504606846975)), 0) FROM t"
-    )
-
-
 def test_a_session_is_set_up_in_one_statement():
     parameters = {"AUTOCOMMIT": True, "LOCK_TIMEOUT": 77, "QUERY_TAG": """{"tag":"it's"}"""}
     assert target.alter_session(parameters) == (
         """ALTER SESSION SET AUTOCOMMIT = TRUE, LOCK_TIMEOUT = 77, QUERY_TAG = '{"tag":"it''s"}'"""
     )
+
+
+def test_a_landing_table_has_the_name_of_its_run_and_no_more_characters_than_are_allowed():
+    assert target.landing_name("ORDERS", "a1") == "ORDERS__A1"
+    assert target.landing_name("x" * 255, "a1") == "x" * 200 + "__A1"
+
+
+def test_what_the_last_swap_replaced_has_a_watermark_of_its_own():
+    assert marks.replaced_key("DB.SHOP.T") == "DB.SHOP.T before"
+
+
+def test_a_field_that_is_quoted_is_named_for_force_quote():
+    assert source.quoted_columns((ID, TEXT, ID, TEXT)) == ["c2", "c4"]
+
+
+def heap(bytes_beside: int = 0, kind: str = "r", pages: int = 3000) -> Table:
+    return replace(TABLE, leaves=(Leaf(1, "public", "t", kind, pages, pages * 8192 + bytes_beside),))
+
+
+@pytest.mark.parametrize(
+    ("changed", "chunk", "pages"),
+    [
+        ({}, WHOLE, True),
+        ({}, Chunk(1, 0, (3, 0), (7, 0), 0), True),
+        ({}, Chunk(1, 0, (3, 1), (7, 0), 0), False),
+        ({}, Chunk(1, 0, (3, 0), (7, 1), 0), False),
+        ({"table": heap(8192 + 65536)}, WHOLE, True),
+        ({"table": heap(8192 + 65537)}, WHOLE, False),
+        ({"table": heap(kind="m")}, WHOLE, False),
+        ({"window": Window(STAMP, "1", "2", bounded=False, nulls=False)}, WHOLE, False),
+        ({"only": "id > 7"}, WHOLE, False),
+    ],
+    ids=["all", "range", "from a line", "to a line", "maps beside", "values beside", "kind", "window", "repair"],
+)
+def test_rows_are_joined_by_page_only_where_whole_pages_of_small_rows_are_read(changed, chunk, pages):
+    """Beside 3,000 pages stand 64 KiB of maps and one page more, at most, where no value is kept outside them."""
+    made = plan(**({"table": heap(), "window": None} | changed))
+    assert ("string_agg" in source.lines_select(made, chunk)) is pages
+
+
+@pytest.mark.parametrize("side", [source, target], ids=["source", "target"])
+@pytest.mark.parametrize("count", [1, 2, 99, 100, 250])
+def test_no_function_is_given_more_than_a_hundred_arguments(side, count):
+    """PostgreSQL allows no more; both sides group alike, so that their digests agree."""
+    fields = [replace(ID, canonical_source=f"v{n}", canonical_target=f"v{n}") for n in range(count)]
+    values = [f"coalesce(v{n}, '~')" for n in range(count)]
+    joined = [f"concat_ws('|', {', '.join(values[n : n + 99])})" for n in range(0, count, 99)]
+    digested = side.digest(fields).lower()
+    if count == 1:
+        assert "concat_ws" not in digested
+        assert values[0] in digested
+    elif count < 100:
+        assert joined[0] in digested
+        assert digested.count("concat_ws") == 1
+    else:
+        last = values[-1] if count == 100 else joined[-1]
+        assert re.search(rf"concat_ws\('\|', {re.escape(', '.join(joined[:-1]))}, \(?{re.escape(last)}", digested)
+        assert digested.count("concat_ws") == 1 + len(joined) - (count == 100)
+
+
+def test_what_is_newer_than_the_last_run_is_no_difference():
+    window = Window(STAMP, None, None, bounded=False, nulls=False)
+    assert difference.newer(window, None) == "false"
+    assert difference.newer(None, "2025") == "false"
+    assert difference.newer(window, "2025") == "coalesce(\"at\" > '2025'::timestamptz, false)"
+    assert difference.newer(replace(window, cursor=DAY), "2025") == "coalesce(\"d\" >= '2025'::date, false)"
+
+
+@pytest.mark.parametrize(
+    ("at_source", "at_target", "kind"),
+    [
+        ([1], [1], None),
+        ([1, 1], [1, 1], None),
+        ([1], [], "missing"),
+        ([1, 1], [1], "missing"),
+        ([], [1], "extra"),
+        ([1], [1, 1], "doubled"),
+        ([1], [1, 2], "doubled"),
+        ([1], [2], "changed"),
+        ([1, 1], [1, 2], "changed"),
+        ([1, 2], [1], "changed"),
+    ],
+)
+def test_what_is_the_matter_with_a_key_is_told_by_the_digests_of_its_rows(at_source, at_target, kind):
+    source_rows = {7: Counter(at_source)} if at_source else {}
+    target_rows = {7: Counter(at_target)} if at_target else {}
+    assert difference.kinds(source_rows, target_rows, set()) == ({7: kind} if kind else {})
+    assert difference.kinds(source_rows, target_rows, {7}) == ({7: "newer"} if kind else {})
+
+
+def test_each_key_that_differs_is_named():
+    one = Counter([1])
+    assert difference.kinds({1: one, 2: one}, {1: one, 3: one, 4: one}, {4}) == {2: "missing", 3: "extra", 4: "newer"}

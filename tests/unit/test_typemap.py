@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import RefusedError
-from engine.model import Column, Table, TypeRef
+from engine.model import Column, Loss, Table, TypeRef
 from engine.quoting import literal, quote, sf_literal
 from engine.typemap import ColumnPolicy, Measured, map_table, measure_select
 
@@ -131,7 +131,7 @@ def test_under_null_and_text_a_lost_value_is_null_and_text_keeps_it_beside():
     kept, side = fields(ref("date"), "text")
     assert kept.select == nulled.select
     assert (side.source, side.target, side.target_type, side.quoted) == ("c", "C__PG_TEXT", WIDE, True)
-    assert side.select == f'CASE WHEN {inside} THEN NULL WHEN "c" IS NOT NULL THEN concat("c") END'
+    assert side.select == f'CASE WHEN {inside} THEN NULL WHEN "c" IS DISTINCT FROM NULL THEN concat("c") END'
     assert side.canonical_source == f"md5(convert_to(({side.select})::text, 'UTF8'))"
     assert [loss.reason for loss in kept.losses] == ["infinity", "year"]
     assert side.losses == ()  # counted once
@@ -171,14 +171,14 @@ def test_money_leaves_its_locale_and_may_have_two_decimals():
 
 
 CANONICAL = [
-    (ref("int8"), '("c")::text', 'TO_VARCHAR("C")'),
+    (ref("int8"), '("c")::text', 'TO_VARCHAR("C"::NUMBER(38,0))'),
     (numeric(12, 2), "round((CASE WHEN \"c\" <> 'NaN'::numeric THEN \"c\" END)::numeric, 2)::text",
      'TO_VARCHAR("C"::NUMBER(38,2))'),
     (ref("bool"), "CASE WHEN \"c\" THEN '1' WHEN NOT \"c\" THEN '0' END",
      "CASE WHEN \"C\" THEN '1' WHEN NOT \"C\" THEN '0' END"),
     (ref("time"), "to_char(CASE WHEN \"c\" < '24:00:00'::time THEN \"c\" END, 'HH24:MI:SS.US')",
      "TO_VARCHAR(\"C\", 'HH24:MI:SS.FF6')"),
-    (ref("uuid"), "CASE WHEN \"c\" IS NOT NULL THEN md5(convert_to(concat(\"c\"), 'UTF8')) END", 'MD5("C")'),
+    (ref("uuid"), "CASE WHEN \"c\" IS DISTINCT FROM NULL THEN md5(convert_to(concat(\"c\"), 'UTF8')) END", 'MD5("C")'),
 ]  # fmt: skip
 
 
@@ -221,21 +221,20 @@ def test_floats_are_compared_without_decimal_text():
     ],
     ids=lambda v: getattr(v, "name", str(v)),
 )
-def test_what_is_nested_is_parsed_by_the_target_and_not_compared(type_ref, target_type):
+def test_what_is_nested_is_parsed_by_the_target_and_compared_by_its_shape_alone(type_ref, target_type):
     found = field(type_ref)
-    assert (found.target_type, found.quoted, found.load) == (target_type, True, "PARSE_JSON({})")
-    assert (found.canonical_source, found.canonical_target) == (None, None)
+    assert (found.target_type, found.quoted, found.load, found.shape) == (target_type, True, "PARSE_JSON({})", True)
+    assert None not in (found.canonical_source, found.canonical_target)
 
 
 REASONS = [
     (ref("json"), ["size", "nul", "surrogate", "digits", "duplicate"]),
     (ref("jsonb"), ["size", "digits"]),
     (COMPOSITE, ["bounds", "size", "nul", "surrogate", "digits", "duplicate"]),
-    (ref("hstore", schema="public"), []),
+    (ref("hstore", schema="public"), ["size"]),
     (ref("vector", schema="public"), []),
-    (array(ref("int4")), ["bounds"]),
-    (array(ref("text")), ["bounds"]),
-    (array(numeric(10, 2)), ["bounds"]),
+    *((array(each), ["bounds", "size"]) for each in (ref("int4"), ref("text"), numeric(10, 2))),
+    *((ref(name, schema="public"), ["size"]) for name in ("citext", "geometry")),
     (array(ref("numeric")), ["bounds", "size", "digits"]),
     (array(domain(ref("jsonb"))), ["bounds", "size", "digits"]),
     (array(COMPOSITE), ["bounds", "size", "nul", "surrogate", "digits", "duplicate"]),
@@ -350,9 +349,12 @@ def test_special_values_are_a_fault_before_anything_moves():
 )
 @pytest.mark.parametrize("type_ref", [ref("date"), ref("json"), array(ref("int4")), ref("numeric"), ref("bytea")])
 def test_any_type_can_be_its_exact_text(type_ref, chosen, target_type):
-    (found,) = fields(type_ref, "text", chosen=chosen)
+    found = field(type_ref, chosen=chosen)
     assert (found.target_type, found.select, found.load) == (target_type, '"c"', "{}")
-    assert (found.quoted, found.losses, found.canonical_target) == (True, (), 'MD5("C")')
+    length, beside = ("length", ["C__PG_TEXT"]) if target_type == "VARCHAR(100)" else ("octet_length", [])
+    size = Loss("size", f'{length}(concat("c")) > {target_type[8:-1]}')
+    assert (found.quoted, found.losses, found.canonical_target) == (True, (size,), 'MD5("C")')
+    assert [each.target for each in fields(type_ref, "text", chosen=chosen)] == ["C", *beside]
 
 
 def test_a_number_by_choice_may_not_round():
@@ -360,7 +362,9 @@ def test_a_number_by_choice_may_not_round():
     assert found.target_type == "NUMBER(20,4)"
     assert found.select.startswith('CASE WHEN min_scale(("c")::numeric) <= 4 THEN "c" WHEN')
     assert found.canonical_target == 'TO_VARCHAR("C"::NUMBER(38,4))'
+    assert [loss.reason for loss in found.losses] == ["nan", "digits", "range"]
     assert field(ref("int4"), chosen="NUMBER(38)").select == '"c"'
+    assert [loss.reason for loss in field(ref("int4"), chosen="NUMBER(5)").losses] == ["range"]
     assert field(ref("int4"), chosen="BIGINT").target_type == "NUMBER(38,0)"
 
 

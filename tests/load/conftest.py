@@ -1,0 +1,5 @@
+"""The engine of the integration tests."""
+
+from tests.integration.conftest import engine
+
+__all__ = ["engine"]
