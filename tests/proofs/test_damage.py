@@ -5,7 +5,7 @@ import math
 import unicodedata
 from collections import Counter
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from random import Random
 
 import pytest
@@ -46,9 +46,10 @@ def other(draw, kind, value):
 
 
 def of_number(draw, value):
-    digit = Decimal(1).scaleb(Decimal(value).as_tuple().exponent)
-    least = Decimal(value) - digit if value > 0 else Decimal(value) + digit
-    return str(draw.choice([least, -Decimal(value) if value else least]))
+    with localcontext(prec=76):  # the usual 28 round the least digit of 38 away
+        digit = Decimal(1).scaleb(Decimal(value).as_tuple().exponent)
+        least = Decimal(value) - digit if value > 0 else Decimal(value) + digit
+        return f"{draw.choice([least, -Decimal(value) if value else least]):f}"
 
 
 def of_float(draw, value):
