@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from engine.selection import NamePattern
 
@@ -96,10 +98,27 @@ TargetType = Annotated[str, AfterValidator(_target_type)]
 Zone = Annotated[str, AfterValidator(_zone)]
 VaultPath = Annotated[str, AfterValidator(_vault_path)]
 SourceUrl = Annotated[SecretStr, AfterValidator(_source_url)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=2_147_483, allow_inf_nan=False)]
+"""At most what PostgreSQL holds in milliseconds: 24 days."""
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _kinds(part)
 
 
 class Section(BaseModel):
     """A group of settings. Each field's description is its documentation, unit included."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        """A number would take `true` for 1."""
+        if isinstance(value, bool) and info.field_name:
+            kinds = [kind for kind in _kinds(cls.model_fields[info.field_name].annotation) if isinstance(kind, type)]
+            if bool not in kinds and any(issubclass(kind, int | float) for kind in kinds):
+                raise PydanticKnownError("float_type")
+        return value

@@ -210,6 +210,11 @@ def test_a_target_is_local_or_an_account_that_can_be_logged_in_to(target, fault)
         ({"columns": {"price": {"type": "MONEY"}}}, "columns.price.type: is not a type of the target"),
         ({"columns": {"price": {"on_los": "text"}}}, "columns.price.on_los: unknown setting; did you mean on_loss?"),
         ({"keep_previous_h": float("nan")}, "keep_previous_h: must be a finite number"),
+        ({"keep_previous_h": True}, "keep_previous_h: must be a number"),
+        (
+            {"mode": "incremental", "cursor": "c", "cursor_lag_s": 1e30},
+            "cursor_lag_s: must be less than or equal to 2147483",
+        ),
         ({"mode": "incremental", "cursor": "c", "cursor_timezone": "Mars/Base"}, "cursor_timezone: is not a time zone"),
     ],
 )
